@@ -1,0 +1,113 @@
+package fence
+
+// Mark is what a copy carries so that its freshness can be judged. The zero
+// Mark is never valid.
+type Mark struct {
+	Hash       uint64 // of the key
+	Generation uint64 // of the partition, when the read or load began
+	AsOf       uint64 // voidings of the stripe and sequence that the copy is known to include
+	T0         int64  // time on the table's clock before the first step of the read or load
+	Detached   bool   // made without Redis: only its own age counts, never a lease
+}
+
+// Stamp is taken before the first step of a read or a load; what is learned
+// afterwards cannot make it newer.
+type Stamp struct {
+	Hash       uint64
+	Generation uint64
+	Fence      uint64 // the stripe's word
+	Floor      uint64
+	Last       uint64
+	T0         int64
+}
+
+// Stamp reads the fences of a key.
+//
+// A concurrent rewrite of the stripes (see rewind) makes the partition's
+// generation odd, rewrites, and makes it even again. Three interleavings: the
+// generation is read before the rewrite begins (then it differs from the one
+// after, and no mark made from the stamp is valid), during it (then it is odd,
+// which no mark may carry, so the stamp gets the impossible generation 0), or
+// after it (then the words read next are the new ones).
+func (t *Table) Stamp(hash uint64) Stamp {
+	p, word := t.of(hash)
+	s := Stamp{Hash: hash, T0: t.Now(), Generation: p.generation.Load()}
+	if s.Generation&1 == 1 {
+		s.Generation = 0
+	}
+	s.Last = p.last.Load()
+	s.Fence = word.Load()
+	s.Floor = p.floor.Load()
+	return s
+}
+
+// At is the mark of a copy that Redis handed out, or accepted, when the
+// partition's sequence was seq.
+func (s Stamp) At(seq uint64) Mark {
+	m := Mark{Hash: s.Hash, Generation: s.Generation, T0: s.T0}
+	if seq > sequenceMask {
+		return Mark{} // not a sequence that we can compare: never valid
+	}
+	m.AsOf = s.Fence&^sequenceMask | seq
+	return m
+}
+
+// Mark is the mark of a copy that was made without asking Redis: it includes
+// all invalidations heard before the stamp, because each of them had happened
+// when its message (or the probe's answer) arrived.
+func (s Stamp) Mark() Mark { return s.At(max(s.Last, s.Floor, s.Fence&sequenceMask)) }
+
+// Detach returns the mark as one that no lease can prolong: it is valid for
+// the bound from its own T0 only.
+func (m Mark) Detach() Mark {
+	m.Detached = true
+	return m
+}
+
+// Valid reports whether a copy with this mark may be served, and the time on
+// the table's clock at which that was decided. It does not allocate.
+//
+// The order of the loads matters:
+//
+//   - The lease before the clock: a goroutine that is paused between the two
+//     then sees the lease as older than it is, never as younger.
+//   - The lease before the fences: the probe raises the floor before it renews
+//     the lease, so whoever sees the new lease sees the floor that it stands
+//     for. The other way round: load the old floor, then the probe raises floor
+//     and lease, load the new lease: a copy that the floor voids is served
+//     under a lease that was granted because the floor voids it.
+//   - The generation last: whoever rewrites stripes changes the generation
+//     first. The other way round: load the old generation, then the stripes are
+//     reset, load a stripe that no longer knows the invalidation.
+func (t *Table) Valid(m *Mark) (now int64, ok bool) {
+	p, word := t.of(m.Hash)
+	lease := p.lease.Load()
+	now = t.Now()
+	if now-m.T0 > t.bound && (m.Detached || now-lease > t.bound) {
+		return now, false
+	}
+	ok = m.AsOf >= word.Load() &&
+		m.AsOf&sequenceMask >= p.floor.Load() &&
+		m.Generation == p.generation.Load()
+	return now, ok
+}
+
+// Passes reports whether nothing was heard, since the stamp was taken, that
+// could concern its key. A load whose stamp no longer passes may have read
+// what was deleted meanwhile.
+func (t *Table) Passes(s *Stamp) bool {
+	p, word := t.of(s.Hash)
+	// The same order as in Valid, for the same reason.
+	return s.Fence >= word.Load() &&
+		max(s.Floor, s.Fence&sequenceMask) >= p.floor.Load() &&
+		s.Generation == p.generation.Load()
+}
+
+// Confirmed reports whether, at this moment, everything up to less than the
+// bound ago is known to have been heard in the stamp's partition, or the stamp
+// itself is younger than the bound.
+func (t *Table) Confirmed(s *Stamp) bool {
+	lease := t.parts[s.Hash%t.mod].lease.Load()
+	now := t.Now()
+	return now-s.T0 <= t.bound || now-lease <= t.bound
+}
