@@ -1,0 +1,276 @@
+package invalidation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// maxSpacing keeps an instance from being slow to become ready, or to notice
+// what it was woken for, where the bound is long.
+const maxSpacing = 50 * time.Millisecond
+
+// prober makes certain that everything was heard. All its fields but those
+// that say so belong to its loop.
+type prober struct {
+	b       *Backplane
+	every   time.Duration // between probes; less a little jitter
+	spacing time.Duration // between probes at least, however often one is asked for
+	timeout time.Duration // of one round
+	wake    chan struct{} // safe for concurrent use
+
+	split   bool // one script per partition, though the client is a single server's
+	parts   []probed
+	waiting int // partitions that have never been confirmed under a live subscription
+
+	losses   int    // rounds that found messages lost, since the last good one
+	received uint64 // messages when one was last lost
+
+	problem atomic.Pointer[error] // of the last round, nil if it went well; safe for concurrent use
+}
+
+// probed is what the prober remembers of a partition.
+type probed struct {
+	runID     string // of the primary that answered last; "" for none
+	confirmed bool   // a lease has been granted at least once
+	ready     bool   // the same, under a live subscription
+	failing   bool   // the last round did not reach it
+}
+
+func (p *prober) init(b *Backplane) {
+	bound := b.fences.Bound()
+	n := b.layout.Partitions()
+	*p = prober{
+		b:       b,
+		every:   bound / 4,
+		spacing: min(bound/32, maxSpacing),
+		// An answer that takes longer than the bound confirms nothing: the
+		// lease that it grants has ended already.
+		timeout: min(b.opts.Timeout, bound),
+		wake:    make(chan struct{}, 1),
+		parts:   make([]probed, n),
+		waiting: n,
+	}
+}
+
+// soon asks for a probe. It is safe for concurrent use and never blocks.
+func (p *prober) soon() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *prober) loop(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	started, due := time.Time{}, time.Now()
+	free := true // a round that made progress may be followed by another at once, but only one
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.wake:
+			if soon := started.Add(p.spacing); soon.Before(due) {
+				due = soon
+				timer.Reset(time.Until(due))
+			}
+			continue
+		case <-timer.C:
+		}
+		started = time.Now()
+		again := p.round(ctx)
+		next := p.every - p.every/10 + jitter(p.every/10)
+		switch {
+		case again && free:
+			next = 0
+		case again:
+			next = p.spacing
+		}
+		free = !again
+		due = started.Add(next)
+		timer.Reset(time.Until(due))
+	}
+}
+
+// command is one run of the probe's script.
+type command struct {
+	scope      string
+	partitions []int
+}
+
+// target is a server and what it is asked. The commands are pipelined.
+type target struct {
+	name     string
+	client   redis.UniversalClient
+	commands []command
+}
+
+// outcome is what became of a command.
+type outcome struct {
+	command
+	answer answer
+	err    error
+}
+
+var (
+	errLate = errors.New("no answer in time")
+	errBusy = errors.New("earlier probes still wait for their answers")
+)
+
+// targets finds out whom to ask for what. On a Cluster that means to know its
+// slots, which may need a round trip, hence the wait.
+func (p *prober) targets(ctx context.Context) ([]target, error) {
+	all := make([]int, len(p.parts))
+	for i := range all {
+		all[i] = i
+	}
+	client := p.b.opts.Client
+	if c, ok := client.(*redis.Client); ok {
+		// The copy shares c's connections, and has time-outs whatever c has.
+		client = c.WithTimeout(p.timeout)
+		if !p.split {
+			return []target{{client: client, commands: []command{{scopeAll, all}}}}, nil
+		}
+	}
+	commands := []command{{scope: scopeLayout}}
+	if p.b.agreed.holds(p.b.fences.Now()) {
+		for i := range all {
+			commands = append(commands, command{scopePartitions, all[i : i+1]})
+		}
+	}
+	c, ok := client.(*redis.ClusterClient)
+	if !ok {
+		return []target{{client: client, commands: commands}}, nil
+	}
+	type routed struct {
+		targets []target
+		err     error
+	}
+	result := make(chan routed, 1)
+	if !p.b.calls.start("route", func() {
+		targets, err := p.route(ctx, c, commands)
+		result <- routed{targets, err}
+	}) {
+		return nil, errBusy
+	}
+	timer := time.NewTimer(p.timeout)
+	defer timer.Stop()
+	select {
+	case r := <-result:
+		return r.targets, r.err
+	case <-timer.C:
+		return nil, fmt.Errorf("find the Cluster's primaries: %w", errLate)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// route sorts commands by the primary that they belong to, so that one primary
+// that hangs holds up no other's answer.
+func (p *prober) route(ctx context.Context, c *redis.ClusterClient, commands []command) ([]target, error) {
+	var targets []target
+	index := make(map[*redis.Client]int)
+	for _, cmd := range commands {
+		master, err := c.MasterForKey(ctx, p.keys(cmd)[0])
+		if err != nil {
+			return nil, fmt.Errorf("find the Cluster's primaries: %w", err)
+		}
+		i, ok := index[master]
+		if !ok {
+			i = len(targets)
+			index[master] = i
+			targets = append(targets, target{name: master.Options().Addr, client: master.WithTimeout(p.timeout)})
+		}
+		targets[i].commands = append(targets[i].commands, cmd)
+	}
+	return targets, nil
+}
+
+func (p *prober) keys(c command) []string {
+	keys := make([]string, 0, 2+2*len(c.partitions))
+	if c.scope != scopePartitions {
+		keys = append(keys, p.b.agreed.key, p.b.agreed.record)
+	}
+	for _, i := range c.partitions {
+		keys = append(keys, p.b.layout.Sequence(i), p.b.layout.Epoch(i))
+	}
+	return keys
+}
+
+// question is a command made ready to be sent: the goroutines that ask do not
+// touch what belongs to the loop.
+type question struct {
+	command
+	keys []string
+	args []any
+}
+
+func (p *prober) questions(t target) []question {
+	qs := make([]question, len(t.commands))
+	for i, c := range t.commands {
+		var known, era string
+		if len(c.partitions) > 0 {
+			known = p.parts[c.partitions[0]].runID
+		}
+		if c.scope == scopePartitions {
+			era = p.b.agreed.era
+		}
+		ttl := p.b.agreed.ttl.Milliseconds()
+		qs[i] = question{c, p.keys(c), []any{c.scope, p.b.agreed.ours, ttl, era, known}}
+	}
+	return qs
+}
+
+// ask sends the questions in one pipeline and reads the answers. A server that
+// does not know the script yet, or no longer has the slot, is asked again in
+// the way that it wants.
+func ask(ctx context.Context, client, whole redis.UniversalClient, qs []question) []outcome {
+	cmds := make([]*redis.Cmd, len(qs))
+	if len(qs) == 1 {
+		cmds[0] = probeScript.Run(ctx, client, qs[0].keys, qs[0].args...)
+	} else {
+		_, _ = client.Pipelined(ctx, func(pipe redis.Pipeliner) error { // each command has its own error
+			for i, q := range qs {
+				cmds[i] = probeScript.EvalSha(ctx, pipe, q.keys, q.args...)
+			}
+			return nil
+		})
+	}
+	out := make([]outcome, len(qs))
+	for i, q := range qs {
+		if elsewhere(cmds[i].Err()) {
+			cmds[i] = probeScript.Run(ctx, whole, q.keys, q.args...)
+		} else if unknownScript(cmds[i].Err()) {
+			cmds[i] = probeScript.Run(ctx, client, q.keys, q.args...)
+		}
+		out[i].command = q.command
+		v, err := cmds[i].Slice()
+		if err == nil {
+			out[i].answer, err = parseAnswer(v, len(q.partitions))
+		}
+		out[i].err = err
+	}
+	return out
+}
+
+func unknownScript(err error) bool {
+	return errors.Is(err, redis.ErrNoScript) || redis.HasErrorPrefix(err, "NOSCRIPT")
+}
+
+// elsewhere reports whether the error means that a slot is served by another
+// primary of the Cluster than was asked.
+func elsewhere(err error) bool {
+	return redis.HasErrorPrefix(err, "MOVED") || redis.HasErrorPrefix(err, "ASK ")
+}
+
+// manySlots reports whether the error means that a script may not touch
+// several partitions at once: a Cluster behind a single address.
+func manySlots(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "CROSSSLOT")
+}

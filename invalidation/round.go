@@ -1,0 +1,256 @@
+package invalidation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"github.com/doppio-cache/doppio/internal/fence"
+)
+
+// maxUnderWay is how long messages that should have arrived may still be under
+// way: Redis publishes before it answers, but on another connection.
+const maxUnderWay = 50 * time.Millisecond
+
+// round is one probe of all partitions.
+type round struct {
+	p      *prober
+	t0     int64    // on the fences' clock, before anything was sent
+	before []uint64 // the highest sequences heard, before anything was sent
+
+	answered []bool
+	micros   int64 // the latest of the servers' clocks
+	behind   []laggard
+	lost     bool // messages are missing that a live subscription should have brought
+	again    bool // another round soon would get further
+	err      error
+}
+
+// laggard is a partition whose messages have not all arrived.
+type laggard struct {
+	partition int
+	seq       uint64
+	cause     *counter // of the flush, if they do not arrive
+}
+
+// round asks every partition for its sequence and applies the answers as they
+// come. It reports whether another round should follow soon.
+//
+// No answer that comes after the time-out is used. It would still be true (its
+// t0 is old, and a lease for an old t0 ends early), but the next round knows
+// more, and it need not be proved what a late answer means after a newer one.
+func (p *prober) round(ctx context.Context) (again bool) {
+	b := p.b
+	r := &round{p: p, before: make([]uint64, len(p.parts)), answered: make([]bool, len(p.parts))}
+	targets, err := p.targets(ctx)
+	r.fail(err)
+
+	// The order is what makes an answer mean something: whatever had happened
+	// in Redis by t0 is in it, and so is every number in before.
+	r.t0 = b.fences.Now()
+	for i := range r.before {
+		r.before[i] = b.fences.Last(i)
+	}
+	answers := make(chan []outcome, len(targets))
+	out := 0
+	for _, t := range targets {
+		qs := p.questions(t)
+		if b.calls.start("probe "+t.name, func() { answers <- ask(ctx, t.client, b.opts.Client, qs) }) {
+			out++
+		} else {
+			r.fail(errBusy)
+		}
+	}
+	if !r.collect(ctx, answers, out) {
+		return false
+	}
+	r.finish()
+	return r.again
+}
+
+// collect applies answers until all have come or time is up, and settles the
+// laggards. It reports whether ctx is still alive.
+func (r *round) collect(ctx context.Context, answers <-chan []outcome, out int) bool {
+	late := time.NewTimer(r.p.timeout)
+	defer late.Stop()
+	underWay := time.NewTimer(time.Hour)
+	defer underWay.Stop()
+	for out > 0 || len(r.behind) > 0 {
+		select {
+		case <-ctx.Done():
+			return false
+		case outcomes := <-answers:
+			out--
+			for _, o := range outcomes {
+				r.take(o)
+			}
+			underWay.Reset(min(maxUnderWay, r.p.b.fences.Bound()/8))
+		case <-underWay.C:
+			r.settle()
+		case <-late.C:
+			if out > 0 {
+				r.fail(errLate)
+			}
+			out = 0
+			answers = nil
+		}
+	}
+	return true
+}
+
+func (r *round) fail(err error) { r.err = errors.Join(r.err, err) }
+
+func (r *round) take(o outcome) {
+	b := r.p.b
+	switch {
+	case manySlots(o.err) && !r.p.split:
+		r.p.split, r.again = true, true
+		r.fail(o.err)
+		return
+	case o.err != nil:
+		r.fail(o.err)
+		return
+	case o.answer.conflict:
+		b.disagree(o.answer.theirs)
+		r.fail(b.Err())
+		return
+	}
+	if o.scope != scopePartitions {
+		// On a Cluster the partitions are asked only once the layout's era is
+		// known, so the first round, or the first of an era, only learns it.
+		r.again = r.again || o.scope == scopeLayout && b.agreed.era != o.answer.era
+		b.agree(o.answer.era, r.t0)
+	}
+	if o.answer.micros > r.micros {
+		r.micros = o.answer.micros
+		b.clock.set(r.micros, r.t0)
+	}
+	if !b.agreed.holds(b.fences.Now()) || o.answer.era != b.agreed.era {
+		return // the layout's own answer, which came first, has changed that
+	}
+	for i, a := range o.answer.partitions {
+		r.takePartition(o.partitions[i], o.answer.runID, a)
+	}
+}
+
+// takePartition applies the answer for one partition.
+func (r *round) takePartition(p int, runID string, a partitionAnswer) {
+	b, known := r.p.b, &r.p.parts[p]
+	r.answered[p] = true
+	if known.runID != "" && runID != "" && known.runID != runID {
+		// Another primary. Before anything is confirmed: it may have lost what
+		// this instance has invalidated.
+		b.replay(p)
+	}
+	if runID != "" {
+		known.runID = runID
+	}
+	// A reader that is confirmed by the lease below finds the epoch here.
+	cause := &b.counters.flushes.lost
+	if e := b.epochs[p].Swap(&a.epoch); e != nil && e.seq != a.epoch.seq {
+		cause = &b.counters.flushes.failover
+	}
+	if !known.confirmed {
+		cause = nil // there was nothing to hear from yet
+	}
+	if a.created {
+		// No lease: see fence.Table.Restart. The next round confirms.
+		b.fences.Restart(p, a.seq)
+		r.again = true
+		if known.confirmed {
+			b.counters.flushes.restarted.Add(1)
+		}
+		return
+	}
+	switch b.fences.Observe(p, r.before[p], a.seq, r.t0) {
+	case fence.Confirmed:
+		r.confirmed(p)
+	case fence.Rewound:
+		b.counters.flushes.rewound.Add(1)
+		r.confirmed(p)
+	case fence.Behind:
+		l := laggard{p, a.seq, cause}
+		if known.confirmed {
+			r.behind = append(r.behind, l)
+		} else {
+			r.settleOne(l) // nothing to wait for
+		}
+	}
+}
+
+// settle ends the wait for messages under way.
+func (r *round) settle() {
+	for _, l := range r.behind {
+		r.settleOne(l)
+	}
+	r.behind = nil
+}
+
+func (r *round) settleOne(l laggard) {
+	b := r.p.b
+	if b.fences.Settle(l.partition, l.seq, r.t0) && l.cause != nil {
+		l.cause.Add(1)
+		if l.cause == &b.counters.flushes.lost {
+			r.lost = true
+		}
+	}
+	r.confirmed(l.partition)
+}
+
+// confirmed notes that a partition was granted a lease from t0 on.
+func (r *round) confirmed(p int) {
+	b, known := r.p.b, &r.p.parts[p]
+	known.confirmed = true
+	b.acks.confirmed(p, r.t0)
+	if known.failing {
+		known.failing = false
+		b.queue.hurry(p)
+	}
+	if since, live := b.subscriber.since(); live && since <= r.t0 && !known.ready {
+		known.ready = true
+		if r.p.waiting--; r.p.waiting == 0 {
+			close(b.ready)
+		}
+	}
+}
+
+// finish draws the conclusions from the whole round.
+func (r *round) finish() {
+	p, b := r.p, r.p.b
+	missing := 0
+	for i, answered := range r.answered {
+		if !answered {
+			p.parts[i].failing = true
+			missing++
+		}
+	}
+	if r.err != nil {
+		err := fmt.Errorf("%d of %d partitions not reached: %w", missing, len(p.parts), r.err)
+		p.problem.Store(&err)
+		b.counters.probesFailed.Add(1)
+	} else {
+		p.problem.Store(nil)
+		b.counters.probes.Add(1)
+	}
+	p.judgeSubscription(r.lost)
+	b.stateMayHaveChanged()
+}
+
+// judgeSubscription asks for a new subscription if the present one loses
+// messages in the second round in a row, and then ever less often: if the
+// network is slower than messages are waited for, a new one is no better.
+func (p *prober) judgeSubscription(lost bool) {
+	received := p.b.counters.received.Load()
+	switch _, live := p.b.subscriber.since(); {
+	case lost && live:
+		p.losses++
+		p.received = received
+		if p.losses > 1 && bits.OnesCount(uint(p.losses)) == 1 {
+			p.b.subscriber.recycle("messages are being lost")
+		}
+	case received > p.received:
+		p.losses = 0 // it works; a round in which nothing happened proves nothing
+	}
+}
