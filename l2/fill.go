@@ -1,0 +1,89 @@
+package l2
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Fill is a value to be stored.
+type Fill struct {
+	Kind    Kind          // Live or Negative
+	Codec   string        // at most 255 bytes
+	Schema  string        // at most 65,535 bytes
+	Payload []byte        // copied
+	Life    time.Duration // until the soft end
+	Keep    time.Duration // how long the value stays beyond its life
+	Tags    []Tag         // at most 65,535
+}
+
+// Filled is the outcome of a [Store.Fill].
+type Filled struct {
+	Accepted bool
+	Seq      uint64 // the partition's sequence at the fill; 0: there is none
+	Created  int64  // if accepted: when, on Redis' clock in µs
+	SoftEnd  int64  // if accepted: when its life ends, on that clock
+}
+
+// Fill stores a value under a lease, unless something has happened to the key
+// since the lease was granted: then it is not accepted, which is no error.
+// Whatever the outcome, the lease is at its end. After an error it is unknown
+// whether the value was stored, or will be; the lease is being released.
+//
+// A fill that replaces a value is counted and announced like an invalidation.
+func (s *Store) Fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
+	s.leases.forget(l)
+	got, err := s.fill(ctx, l, f)
+	if err != nil || !got.Accepted {
+		s.dropLease(l.Key, l.Token)
+	}
+	return got, err
+}
+
+func (s *Store) fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
+	v := Value{Kind: f.Kind, Codec: f.Codec, Schema: f.Schema, Token: l.Token, Seq: l.Seq, Tags: f.Tags, Payload: f.Payload}
+	switch {
+	case f.Kind != Live && f.Kind != Negative:
+		return Filled{}, fmt.Errorf("l2: fill of kind %d", f.Kind)
+	case f.Life < 0 || f.Keep < 0:
+		return Filled{}, fmt.Errorf("l2: fill with life %v, keep %v", f.Life, f.Keep)
+	}
+	env, err := appendEnvelope(make([]byte, 0, envelopeSize(&v)), &v)
+	if err != nil {
+		return Filled{}, err
+	}
+	c, err := s.begin(ctx)
+	if err != nil {
+		return Filled{}, err
+	}
+	defer c.end()
+
+	p := s.layout.Partition(l.Key.Hash)
+	args := fillScript.args([]string{
+		s.layout.Sequence(p), s.layout.Clear(p, l.Key.Region),
+		s.layout.Value(p, l.Key.Region, l.Key.Name), s.layout.Lease(p, l.Key.Region, l.Key.Name),
+	}, 9)
+	args = append(args, l.Token.lease(l.Seq), env[:atCreated], env[atChecksum:],
+		f.Life.Microseconds(), max(1, (f.Life+f.Keep).Milliseconds()))
+	args = s.announcement(args, p, []uint64{l.Key.Hash})
+	got, err := c.run(s.primary[p].scripts, fillScript, args, nil)
+	if err != nil {
+		return Filled{}, err
+	}
+	return readFilled(got)
+}
+
+func readFilled(got []string) (Filled, error) {
+	switch {
+	case len(got) == 2 && got[0] == "refused":
+		return Filled{Seq: sequenceOf(got[1])}, nil
+	case len(got) == 4 && got[0] == "stored":
+		created, err1 := strconv.ParseInt(got[2], 10, 64)
+		ends, err2 := strconv.ParseInt(got[3], 10, 64)
+		if err1 == nil && err2 == nil {
+			return Filled{Accepted: true, Seq: sequenceOf(got[1]), Created: created, SoftEnd: ends}, nil
+		}
+	}
+	return Filled{}, unavailable(fmt.Errorf("%w: %.80q", errReply, got))
+}

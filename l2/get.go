@@ -1,0 +1,234 @@
+package l2
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Status is what was found at a key.
+type Status uint8
+
+// Statuses of a [Reply].
+const (
+	Miss    Status = iota // no value that counts
+	Hit                   // a value, live or negative
+	Granted               // no value; the caller has the lease
+	Busy                  // no value; the lease is held by somebody else
+	Blocked               // a tombstone: nothing may be filled
+)
+
+// String returns the name of the status.
+func (s Status) String() string {
+	switch s {
+	case Miss:
+		return "miss"
+	case Hit:
+		return "hit"
+	case Granted:
+		return "granted"
+	case Busy:
+		return "busy"
+	case Blocked:
+		return "blocked"
+	}
+	return "status(" + strconv.Itoa(int(s)) + ")"
+}
+
+// Reply is the answer to [Store.Get] and [Store.GetOrLease].
+type Reply struct {
+	Status Status
+	Seq    uint64 // the partition's sequence, read in one step with the rest; 0: there is none
+	Value  Value  // with Hit
+	Lease  Lease  // with Granted
+	// Unreadable says why the value that was there could not be read, if one was:
+	// it matches [ErrForeign], [ErrLayout], [ErrTruncated] or [ErrCorrupt].
+	Unreadable error
+}
+
+// Get reads a key. It answers with Hit, Miss or Blocked.
+func (s *Store) Get(ctx context.Context, k Key) (Reply, error) {
+	c, err := s.begin(ctx)
+	if err != nil {
+		return Reply{}, err
+	}
+	defer c.end()
+	p := s.layout.Partition(k.Hash)
+	cmd := redis.NewStringSliceCmd(ctx, "mget",
+		s.names[p].sequence, s.clearing(k.Region)[p], s.layout.Value(p, k.Region, k.Name))
+	if err := c.do(s.primary[p].reads, cmd, nil); err != nil {
+		return Reply{}, err
+	}
+	got := cmd.Val()
+	if len(got) != 3 {
+		return Reply{}, unavailable(fmt.Errorf("%w: %d values for 3 keys", errReply, len(got)))
+	}
+	return s.judgeValue(sequenceOf(got[0]), sequenceOf(got[1]), got[2]), nil
+}
+
+// clearing returns the names of a region's clearings, by partition. A region is
+// for life, and there are few.
+func (s *Store) clearing(region string) []any {
+	if names, ok := s.clears.Load(region); ok {
+		return names.([]any)
+	}
+	names := make([]any, s.layout.Partitions())
+	for p := range names {
+		names[p] = s.layout.Clear(p, region)
+	}
+	s.clears.Store(region, names)
+	return names
+}
+
+// judgeValue says what a value counts for that was read together with the
+// partition's sequence and the region's clearing.
+func (s *Store) judgeValue(seq, cleared uint64, stored string) Reply {
+	r := Reply{Status: Miss, Seq: seq}
+	if stored == "" {
+		return r
+	}
+	v, err := parseEnvelope(stored)
+	switch {
+	case err != nil:
+		r.Unreadable = err
+		s.sawUnreadable(err)
+	case v.Kind == Tombstone:
+		r.Status = Blocked
+	case seq == 0:
+		// The sequence is lost, and with it what has happened to the value.
+	case v.Seq >= cleared:
+		r.Status, r.Value = Hit, v
+	}
+	return r
+}
+
+// GetOrLease reads a key, or takes its lease under the given token so that the
+// caller may fill it. refuse, unless zero, is the fill token of a value that the
+// caller does not accept; any other value is a Hit. A caller that asks again
+// with the same token is granted the same lease, with the sequence of the first
+// time.
+//
+// The lease is renewed until it is given to [Store.Fill] or [Store.Release]. One
+// that was granted after the call had returned with an error is released.
+func (s *Store) GetOrLease(ctx context.Context, k Key, token, refuse Token) (Reply, error) {
+	c, err := s.begin(ctx)
+	if err != nil {
+		return Reply{}, err
+	}
+	defer c.end()
+	r, err := s.getOrLease(&c, k, token, refuse)
+	if err == nil && r.Status == Miss {
+		// A value that only its checksum or its inside gives away: the script took
+		// it for readable. So refuse it by its token.
+		bad := r.Unreadable
+		r, err = s.getOrLease(&c, k, token, r.Value.Token)
+		if r.Unreadable == nil {
+			r.Unreadable = bad
+		}
+		if r.Status == Miss {
+			r.Status = Busy // changed again meanwhile: the caller reads again anyway
+		}
+	}
+	if err != nil {
+		s.dropLease(k, token)
+		return Reply{}, err
+	}
+	if r.Status == Granted {
+		s.leases.hold(r.Lease)
+	}
+	return r, nil
+}
+
+func (s *Store) getOrLease(c *call, k Key, token, refuse Token) (Reply, error) {
+	p := s.layout.Partition(k.Hash)
+	args := getOrLeaseScript.args([]string{
+		s.layout.Sequence(p), s.layout.Clear(p, k.Region),
+		s.layout.Value(p, k.Region, k.Name), s.layout.Lease(p, k.Region, k.Name),
+	}, 3)
+	args = append(args, token.arg(), refuse.arg(), s.opts.LeaseTTL.Milliseconds())
+	got, err := c.run(s.primary[p].scripts, getOrLeaseScript, args, s.lateGrant(k, token))
+	if err != nil {
+		return Reply{}, err
+	}
+	return s.readGrant(k, token, got)
+}
+
+// readGrant reads the answer of the script.
+func (s *Store) readGrant(k Key, token Token, got []string) (Reply, error) {
+	if len(got) < 2 {
+		return Reply{}, unavailable(fmt.Errorf("%w: %q", errReply, got))
+	}
+	r := Reply{Seq: sequenceOf(got[1])}
+	switch status := got[0]; {
+	case status == "blocked":
+		r.Status = Blocked
+	case status == "busy":
+		r.Status = Busy
+	case status == "hit" && len(got) == 3:
+		return s.readHit(r, got[2]), nil
+	case status == "granted" && len(got) == 4:
+		r.Status = Granted
+		r.Lease = Lease{Key: k, Token: token, Seq: r.Seq}
+		if r.Unreadable = whyUnreadable(got[2], got[3]); r.Unreadable != nil {
+			s.sawUnreadable(r.Unreadable)
+		}
+	default:
+		return Reply{}, unavailable(fmt.Errorf("%w: %.40q", errReply, status))
+	}
+	return r, nil
+}
+
+// readHit reads a value that the script found readable. If it is not, the reply
+// is a Miss that carries its token.
+func (s *Store) readHit(r Reply, stored string) Reply {
+	v, err := parseEnvelope(stored)
+	if err != nil {
+		s.sawUnreadable(err)
+		r.Status, r.Unreadable = Miss, err
+		if len(stored) >= headerSize {
+			r.Value.Token = Token([]byte(stored[atToken:atSeq]))
+		}
+		return r
+	}
+	r.Status, r.Value = Hit, v
+	return r
+}
+
+// whyUnreadable explains what the script found in the way of a lease: nothing,
+// the head of a string of that size, or something that is no string.
+func whyUnreadable(head, size string) error {
+	switch head {
+	case "":
+		if size == "0" {
+			return nil
+		}
+		return ErrForeign
+	case "other":
+		return ErrForeign
+	}
+	n, err := strconv.Atoi(size)
+	if err != nil {
+		return ErrForeign
+	}
+	return checkHead(head, n)
+}
+
+// sequenceOf reads a sequence. What is none counts as absent.
+func sequenceOf(s string) uint64 {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// arg is the token as an argument of a command, which outlives the call.
+func (t Token) arg() []byte { return append([]byte(nil), t[:]...) }
+
+// lease is what a lease with this token and sequence holds in Redis.
+func (t Token) lease(seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(t.arg(), seq)
+}

@@ -1,0 +1,190 @@
+package l2
+
+import (
+	"context"
+	"fmt"
+)
+
+// maxInvalidated is the number of keys in one script: Redis does nothing else
+// meanwhile.
+const maxInvalidated = 512
+
+// Invalidated is the outcome of [Store.InvalidateAll] for one partition.
+type Invalidated struct {
+	Partition int
+	Keys      []Key
+	Seq       uint64 // the sequence that the invalidation got, if Err is nil
+	Err       error  // otherwise it is unknown whether it was carried out, or will be
+}
+
+// Invalidate removes the values and leases of keys, which must be of partition
+// p, counts that, and announces it. It returns the sequence that the
+// invalidation got. After an error it is unknown whether it was carried out, or
+// will be.
+func (s *Store) Invalidate(ctx context.Context, p int, keys []Key) (seq uint64, err error) {
+	c, err := s.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer c.end()
+	out := []Invalidated{{Partition: p, Keys: keys}}
+	s.invalidate(&c, out)
+	return out[0].Seq, out[0].Err
+}
+
+// InvalidateAll is [Store.Invalidate] for keys of any partitions, all under way
+// at once. It returns one outcome for each partition concerned.
+func (s *Store) InvalidateAll(ctx context.Context, keys []Key) []Invalidated {
+	out := s.byPartition(keys)
+	c, err := s.begin(ctx)
+	if err != nil {
+		for i := range out {
+			out[i].Err = err
+		}
+		return out
+	}
+	defer c.end()
+	s.invalidate(&c, out)
+	return out
+}
+
+// byPartition groups keys by partition, in the order of their first key.
+func (s *Store) byPartition(keys []Key) []Invalidated {
+	var out []Invalidated
+	at := make(map[int]int)
+	for _, k := range keys {
+		p := s.layout.Partition(k.Hash)
+		i, ok := at[p]
+		if !ok {
+			i = len(out)
+			at[p] = i
+			out = append(out, Invalidated{Partition: p})
+		}
+		out[i].Keys = append(out[i].Keys, k)
+	}
+	return out
+}
+
+// invalidate carries out invalidations of partitions and completes them with
+// their outcomes.
+func (s *Store) invalidate(c *call, out []Invalidated) {
+	var jobs []job
+	var owner []int
+	for i := range out {
+		for keys := out[i].Keys; len(keys) > 0; {
+			n := min(len(keys), maxInvalidated)
+			jobs = append(jobs, s.invalidation(out[i].Partition, keys[:n]))
+			owner = append(owner, i)
+			keys = keys[n:]
+		}
+	}
+	c.runAll(jobs)
+	for j := range jobs {
+		o := &out[owner[j]]
+		seq, err := jobs[j].sequence()
+		if err != nil {
+			o.Err = err
+		}
+		o.Seq = max(o.Seq, seq)
+	}
+	for i := range out {
+		if out[i].Err != nil {
+			out[i].Seq = 0
+		}
+	}
+}
+
+// invalidation is the script that invalidates keys of a partition.
+func (s *Store) invalidation(p int, keys []Key) job {
+	names := make([]string, 1, 1+2*len(keys))
+	names[0] = s.layout.Sequence(p)
+	hashes := make([]uint64, len(keys))
+	for i, k := range keys {
+		names = append(names, s.layout.Value(p, k.Region, k.Name), s.layout.Lease(p, k.Region, k.Name))
+		hashes[i] = k.Hash
+	}
+	return job{
+		lane:   s.primary[p].urgent,
+		script: invalidateScript,
+		args:   s.announcement(invalidateScript.args(names, 4), p, hashes),
+	}
+}
+
+// InvalidatePartition makes all values of the regions in partition p void, and
+// announces that as an invalidation of the whole partition. It returns the
+// sequence that it got. After an error it is unknown whether it was carried out,
+// or will be.
+func (s *Store) InvalidatePartition(ctx context.Context, p int, regions []string) (seq uint64, err error) {
+	c, err := s.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer c.end()
+	names := []string{s.layout.Sequence(p), s.names[p].none}
+	for _, r := range regions {
+		names = append(names, s.layout.Clear(p, r))
+	}
+	jobs := []job{{
+		lane:   s.primary[p].urgent,
+		script: invalidatePartitionScript,
+		args:   s.announcement(invalidatePartitionScript.args(names, 4), p, nil),
+	}}
+	c.runAll(jobs)
+	return jobs[0].sequence()
+}
+
+// Begin invalidates a key and leaves its lease to the caller, who has a new
+// value for it. Lease.Seq is the sequence that the invalidation got. The lease is
+// renewed until it is given to [Store.Fill] or [Store.Release]. After an error it
+// is unknown whether the key was invalidated, or will be; a lease that was
+// granted then is released.
+func (s *Store) Begin(ctx context.Context, k Key, token Token) (Lease, error) {
+	c, err := s.begin(ctx)
+	if err != nil {
+		return Lease{}, err
+	}
+	defer c.end()
+	p := s.layout.Partition(k.Hash)
+	args := beginScript.args([]string{
+		s.layout.Sequence(p), s.layout.Value(p, k.Region, k.Name), s.layout.Lease(p, k.Region, k.Name),
+	}, 6)
+	args = append(args, token.arg(), s.opts.LeaseTTL.Milliseconds())
+	args = s.announcement(args, p, []uint64{k.Hash})
+	jobs := []job{{lane: s.primary[p].urgent, script: beginScript, args: args, late: s.lateGrant(k, token)}}
+	c.runAll(jobs)
+	seq, err := jobs[0].sequence()
+	if err != nil {
+		s.dropLease(k, token)
+		return Lease{}, err
+	}
+	l := Lease{Key: k, Token: token, Seq: seq}
+	s.leases.hold(l)
+	return l, nil
+}
+
+// announcement appends what the scripts need to announce an invalidation.
+func (s *Store) announcement(args []any, p int, hashes []uint64) []any {
+	head, mid, tail := s.opts.Announcer.Announce(p, hashes)
+	return append(args, s.layout.Channel(), some(head), some(mid), some(tail))
+}
+
+// some is b, or an empty slice: the client takes nil for no argument.
+func some(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// sequence reads the answer of a script that invalidates.
+func (j *job) sequence() (uint64, error) {
+	if j.err != nil {
+		return 0, j.err
+	}
+	if len(j.got) == 1 {
+		if seq := sequenceOf(j.got[0]); seq > 0 {
+			return seq, nil
+		}
+	}
+	return 0, unavailable(fmt.Errorf("%w: %.80q", errReply, j.got))
+}

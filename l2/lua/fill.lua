@@ -1,0 +1,37 @@
+-- Stores a value, if the lease says that nothing has happened to the key since
+-- the load began.
+--
+-- KEYS: sequence, clearing of the region, value, lease
+-- ARGV: what the lease must hold, the envelope up to its times and from behind
+--       them, life in µs, time to keep in ms, channel, message in three parts
+--
+-- Twice: the second run finds the value of the first. Late: the lease is gone,
+-- another's, or from another grant, and so the value is refused. That a lease
+-- is missing is never permission: it is the trace that an invalidation leaves.
+--
+-- A clearing of the region leaves leases in place; it shows in the sequence.
+local known = get(KEYS[1])
+local s = known and tonumber(known)
+if not s then return {'refused', '0'} end
+if number(ARGV[1], 17) < cleared(KEYS[2]) then return {'refused', decimal(s)} end
+
+local v, other = get(KEYS[3])
+if v and readable(v) then
+  if kind(v) == TOMBSTONE then return {'refused', decimal(s)} end
+  if token(v) == string.sub(ARGV[1], 1, 16) then
+    return {'stored', decimal(s), decimal(number(v, AT_CREATED)), decimal(number(v, AT_SOFT_END))}
+  end
+end
+if get(KEYS[4]) ~= ARGV[1] then return {'refused', decimal(s)} end
+
+local created = now()
+local ends = created + tonumber(ARGV[4])
+-- The value first: where memory is full this refuses before anything happened.
+redis.call('SET', KEYS[3], ARGV[2] .. u64(created) .. u64(ends) .. ARGV[3], 'PX', ARGV[5])
+redis.call('UNLINK', KEYS[4])
+if v or other then
+  -- Some instance may hold what was replaced.
+  s = advance(KEYS[1])
+  announce(ARGV[6], ARGV[7], s, ARGV[8], ARGV[9])
+end
+return {'stored', decimal(s), decimal(created), decimal(ends)}

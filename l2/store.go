@@ -1,0 +1,200 @@
+package l2
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/doppio-cache/doppio/internal/keyspace"
+)
+
+// Key is a key of a region together with its hash.
+type Key = keyspace.Key
+
+// Store is the shared tier. It is safe for concurrent use.
+type Store struct {
+	opts   Options
+	layout *keyspace.Layout
+	log    *slog.Logger
+	client redis.UniversalClient // the user's, or a view of it with socket timeouts
+
+	names    []partitionNames
+	primary  []*primary // by partition; all the same one, unless this is a Cluster
+	servers  []*primary // each once
+	requests sync.Pool  // of *request; of this store, because a channel belongs to its test bubble
+	timers   sync.Pool  // of *time.Timer, likewise
+	clears   sync.Map   // region → []any, names of its clearings by partition
+
+	current    atomic.Pointer[expiry] // see deadline
+	currentMu  sync.Mutex
+	ctx        context.Context // ends with Close
+	cancel     context.CancelFunc
+	background sync.WaitGroup // goroutines that wait for the client
+	owned      sync.WaitGroup // goroutines that end at once on Close
+	closing    sync.Once
+
+	leases leases
+	health health
+	counts counters
+	logged [len(unreadableKinds)]atomic.Bool
+}
+
+// partitionNames are the names that every command of a partition carries.
+type partitionNames struct {
+	sequence any // boxed once
+	none     string
+}
+
+// primary is one server, as far as a store can tell them apart, with what must
+// not suffer when another one is down.
+type primary struct {
+	breaker *breaker
+	reads   *lane // MGET
+	scripts *lane // leases and fills
+	urgent  *lane // invalidations; never behind anything else
+}
+
+// Widths of lanes: batches under way at once. See doc.go for the measurements.
+const (
+	readWidth   = 2
+	scriptWidth = 4
+	urgentWidth = 4
+)
+
+// New returns a store. It does no I/O and so does not notice whether Redis is
+// up. Its error joins all that is wrong with the options.
+func New(opts Options) (*Store, error) {
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	opts = opts.withDefaults()
+	s := &Store{
+		opts:   opts,
+		layout: opts.Layout,
+		log:    opts.Logger,
+		client: withSocketTimeouts(opts.Client, opts.Timeout),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.requests.New = func() any { return &request{done: make(chan struct{}, 1)} }
+	s.timers.New = func() any {
+		t := time.NewTimer(time.Hour)
+		t.Stop()
+		return t
+	}
+	s.health.init(s)
+	s.leases.init(s)
+	s.partition()
+	s.owned.Add(3)
+	go s.health.probe()
+	go s.health.notify()
+	go s.leases.run()
+	return s, nil
+}
+
+// partition names the partitions and gives each a primary. On a Cluster nobody
+// but the client knows which partitions share a server, and that may change, so
+// that each partition counts as a server of its own.
+func (s *Store) partition() {
+	n := s.layout.Partitions()
+	s.names = make([]partitionNames, n)
+	s.primary = make([]*primary, n)
+	_, single := s.client.(*redis.Client)
+	for p := range n {
+		s.names[p] = partitionNames{sequence: s.layout.Sequence(p), none: s.layout.Lease(p, "", "")}
+		if p > 0 && single {
+			s.primary[p] = s.primary[0]
+			continue
+		}
+		b := newBreaker(p, s.health.changed)
+		s.primary[p] = &primary{
+			breaker: b,
+			reads:   &lane{store: s, breaker: b, width: readWidth, depth: maxBatch},
+			scripts: &lane{store: s, breaker: b, width: scriptWidth, depth: maxBatch},
+			urgent:  &lane{store: s, breaker: b, width: urgentWidth, depth: maxBatch},
+		}
+		s.servers = append(s.servers, s.primary[p])
+	}
+}
+
+// withSocketTimeouts returns a view of the client that shares its connections
+// and waits for a socket no longer than the timeout. Only *redis.Client can do
+// that; with others the client's own timeouts say for how long a goroutine that
+// nobody waits for may be left behind.
+func withSocketTimeouts(c redis.UniversalClient, timeout time.Duration) redis.UniversalClient {
+	if single, ok := c.(*redis.Client); ok {
+		return single.WithTimeout(timeout)
+	}
+	return c
+}
+
+// Up reports whether all of Redis is in use. While it is false calls that
+// concern what is down return [ErrUnavailable] at once.
+func (s *Store) Up() bool {
+	for _, p := range s.servers {
+		if p.breaker.refuses() != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Close ends the store: calls under way return [ErrClosed], and so does every
+// later one. Leases that are still held expire. It waits for the goroutines of
+// the store, for at most its Timeout if the client does not let go of some; those
+// end when it does. Close is idempotent and does not close the client.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		s.cancel()
+		s.owned.Wait()
+		for _, p := range s.servers {
+			p.reads.close()
+			p.scripts.close()
+			p.urgent.close()
+		}
+		gone := make(chan struct{})
+		go func() {
+			s.background.Wait()
+			close(gone)
+		}()
+		timer := time.NewTimer(s.opts.Timeout)
+		defer timer.Stop()
+		select {
+		case <-gone:
+		case <-timer.C:
+		}
+	})
+	return nil
+}
+
+func (s *Store) isClosed() bool { return s.ctx.Err() != nil }
+
+// expiry is a context that batches share which began about the same time.
+type expiry struct {
+	ctx    context.Context
+	cancel context.CancelFunc // the deadline does it; kept to say so
+	at     time.Time
+}
+
+// deadline returns a context for a batch that begins now. It ends after the
+// timeout, but before twice the timeout, and when the store is closed. It is
+// what makes the client stop waiting for a connection or retrying; no caller
+// depends on it, and so it need not be exact, and is made twice per timeout
+// rather than once per batch.
+func (s *Store) deadline(now time.Time) context.Context {
+	if e := s.current.Load(); e != nil && e.at.Sub(now) > s.opts.Timeout {
+		return e.ctx
+	}
+	s.currentMu.Lock()
+	defer s.currentMu.Unlock()
+	if e := s.current.Load(); e != nil && e.at.Sub(now) > s.opts.Timeout {
+		return e.ctx
+	}
+	e := &expiry{at: now.Add(s.opts.Timeout + s.opts.Timeout/2)}
+	e.ctx, e.cancel = context.WithDeadline(s.ctx, e.at)
+	s.current.Store(e)
+	return e.ctx
+}
