@@ -78,7 +78,7 @@ func (o Options) withDefaults() Options {
 
 // validate returns all that is wrong with the options.
 func (o *Options) validate() error {
-	errs := []error{checkClient(o.Client)}
+	errs := []error{CheckClient(o.Client)}
 	if o.Layout == nil {
 		errs = append(errs, errors.New("l2: Layout is nil"))
 	}
@@ -97,10 +97,10 @@ func (o *Options) validate() error {
 	return errors.Join(errs...)
 }
 
-// checkClient refuses clients that may answer a read with something else than
+// CheckClient refuses clients that may answer a read with something else than
 // what the primary holds. An invalidation is confirmed by the primary, so that
 // such a read could be older.
-func checkClient(c redis.UniversalClient) error {
+func CheckClient(c redis.UniversalClient) error {
 	if v := reflect.ValueOf(c); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return errors.New("l2: the Redis client is nil")
 	}
