@@ -338,7 +338,7 @@ func TestFaultsOnOneCommandOfAPipeline(t *testing.T) {
 				conn, err := net.Dial("tcp", s.p.Addr())
 				must(t, err)
 				defer conn.Close()
-				_, err = conn.Write([]byte("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\nGET a\r\nSET b 1\r\nSET d 1\r\n"))
+				_, err = conn.Write([]byte(command("SET", "a", "1") + command("GET", "a") + command("SET", "b", "1") + command("SET", "d", "1")))
 				must(t, err)
 				got, _ := io.ReadAll(conn)
 				if want := "+OK\r\n$1\r\n1\r\n"; string(got) != want {
@@ -474,4 +474,13 @@ func wantTimeout(t *testing.T, err error) {
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("got %v, want a time-out", err)
 	}
+}
+
+// command encodes a command as clients do.
+func command(args ...string) string {
+	s := fmt.Sprintf("*%d\r\n", len(args))
+	for _, a := range args {
+		s += fmt.Sprintf("$%d\r\n%s\r\n", len(a), a)
+	}
+	return s
 }
