@@ -1,0 +1,73 @@
+package codec
+
+import (
+	"errors"
+	"io"
+	"slices"
+)
+
+// maxPooled is the largest encoding, in bytes, whose encoder or decoder goes
+// back to the pool: their inner buffers can be as large as the value was and
+// never shrink.
+const maxPooled = 64 << 10
+
+// appendWriter lets an encoder write straight to the end of the caller's slice.
+type appendWriter struct{ buf []byte }
+
+func (w *appendWriter) Write(p []byte) (int, error) {
+	w.buf = append(w.buf, p...)
+	return len(p), nil
+}
+
+func (w *appendWriter) WriteByte(c byte) error {
+	w.buf = append(w.buf, c)
+	return nil
+}
+
+var errExtEntered = errors.New("extension type where a map was expected")
+
+// byteReader reads a message that [scanner] has found well formed. A trap is an
+// offset at which ReadByte fails; see scanner.extension for why.
+type byteReader struct {
+	data  []byte
+	off   int
+	traps []int // ascending
+}
+
+func (r *byteReader) reset(data []byte, traps []int) {
+	r.data, r.off, r.traps = data, 0, traps
+}
+
+func (r *byteReader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if r.off == len(r.data) {
+		return 0, io.EOF
+	}
+	n := copy(p, r.data[r.off:])
+	r.off += n
+	return n, nil
+}
+
+func (r *byteReader) ReadByte() (byte, error) {
+	if r.off == len(r.data) {
+		return 0, io.EOF
+	}
+	if len(r.traps) > 0 {
+		if _, trapped := slices.BinarySearch(r.traps, r.off); trapped {
+			return 0, errExtEntered
+		}
+	}
+	c := r.data[r.off]
+	r.off++
+	return c, nil
+}
+
+func (r *byteReader) UnreadByte() error {
+	if r.off == 0 {
+		return errors.New("nothing to unread")
+	}
+	r.off--
+	return nil
+}
