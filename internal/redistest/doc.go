@@ -18,6 +18,32 @@
 // its sender has given up. [Proxy.Data] and [Proxy.PubSub] confine a fault to
 // one kind of connection.
 //
+// # What differs in miniredis
+//
+// Commands of strings, keys and pub/sub, EVAL and EVALSHA, RESP2 and RESP3,
+// and inside a script TIME, PUBLISH, INCR, UNLINK, SET NX PX, MGET and cjson
+// behave alike, binary values included. These do not:
+//
+//   - Numbers in Lua. Redis turns a number into a string with 14 digits:
+//     tostring(x), like x .. "", of a time in microseconds is "1.795408102e+15".
+//     miniredis gives all 16 digits and so hides the mistake. A number passed to
+//     redis.call keeps its digits on both, as does string.format('%.0f', x).
+//   - Errors in Lua. Where redis.call fails or the script calls error, Redis
+//     answers with the prefix of the error (WRONGTYPE, OOM, READONLY …) and
+//     miniredis with "ERR Error compiling script" around it. An error that
+//     redis.pcall returns keeps its prefix on both.
+//   - Lua libraries. miniredis lacks cmsgpack, struct and bit, redis.REDIS_VERSION
+//     and the line "#!lua flags=…".
+//   - INFO knows the sections clients and stats only, in Lua as elsewhere: no
+//     run_id, no role. pcall gives an error, call fails the script.
+//   - It lacks CONFIG, DEBUG, ROLE, REPLICAOF, RESET, FUNCTION, CLIENT LIST, ID,
+//     KILL, PAUSE and TRACKING, OBJECT ENCODING, sharded pub/sub (SSUBSCRIBE,
+//     SPUBLISH), and inline commands ("PING" typed without RESP).
+//   - No memory limit: nothing is evicted, and nothing refused with OOM.
+//   - It claims to be a cluster of one node (CLUSTER SLOTS).
+//   - Its clock: expired keys go when the next command looks at the data, and
+//     there is no event for it.
+//
 // # Lifecycle
 //
 // Everything is released by tb.Cleanup, in the reverse order of its creation:

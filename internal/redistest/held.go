@@ -84,7 +84,8 @@ func (p *Proxy) HoldMessage(match func(channel string, payload []byte) bool) *He
 	return h
 }
 
-// Wait returns when something is held.
+// Wait returns when something is held. What the client sent before it on the
+// same connection has been answered then.
 func (h *Held) Wait(tb testing.TB) {
 	tb.Helper()
 	await(tb, h.caught, "nothing came that was to be held")
@@ -117,16 +118,26 @@ func (h *Held) Release() {
 	}
 }
 
+// capture takes a command, and has caught it once what the client sent before
+// it on the connection has been answered: so whoever has waited for it knows
+// that this has been executed. l.commands is held.
+func (h *Held) capture(l *link, frame []byte) {
+	prelude := slices.Clone(l.prelude)
+	h.p.spawn(func() {
+		select {
+		case <-l.whenIdle():
+		case <-l.done:
+		}
+		h.catch(l, frame, prelude)
+	})
+}
+
 // catch is called when the rule has been applied. Release may have come between
-// the one and the other: then nothing is held, and the thing goes on at once.
-// For a command l.commands is held.
-func (h *Held) catch(l *link, frame []byte) {
+// the one and the other: then the thing goes on at once.
+func (h *Held) catch(l *link, frame []byte, prelude [][]byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.link, h.frame = l, frame
-	if h.rule.action == holdCommand {
-		h.prelude = slices.Clone(l.prelude)
-	}
+	h.link, h.frame, h.prelude = l, frame, prelude
 	close(h.caught)
 	if isClosed(h.released) {
 		h.start()
@@ -192,12 +203,6 @@ func (h *Held) finish(reply []byte, err error) {
 // execute sends a held command to the server and its reply to the client.
 func (h *Held) execute() {
 	l := h.link
-	// What the client sent before is executed before, if it still waits for it.
-	select {
-	case <-l.whenIdle():
-	case <-l.done:
-	case <-h.p.ctx.Done():
-	}
 	if args, err := commandArgs(h.frame); err == nil && isPubSubCommand(commandName(args)) {
 		// A subscription means something on its own connection only.
 		h.finish(nil, errors.New("a subscription is released without an answer"))

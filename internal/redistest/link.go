@@ -17,6 +17,7 @@ type link struct {
 	client net.Conn
 	kind   kind // guarded by Proxy.mu
 	holed  bool // bytes of it may have been swallowed; guarded by Proxy.mu
+	doomed bool // it is out of the hole, and about to be closed; guarded by Proxy.mu
 
 	done chan struct{} // closed by close
 	out  chan chunk    // from receive (and Held) to deliver

@@ -27,7 +27,7 @@ func Main(m *testing.M, opts ...goleak.Option) {
 		}
 	}
 	if n := leftOut.Load(); n > 0 {
-		fmt.Fprintf(os.Stderr, "redistest: %d tests left out: they run against a real redis-server, and none was found (see -v for which)\n", n)
+		fmt.Fprintf(os.Stderr, "redistest: tests left out for want of a redis-server: %d (see -v for which)\n", n)
 	}
 	os.Exit(code)
 }

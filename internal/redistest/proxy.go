@@ -211,24 +211,38 @@ func (p *Proxy) dial(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", target)
 }
 
-// set changes the faults of a kind and wakes those who wait for a change.
+// set changes the faults of a kind, wakes those who wait for a change, and
+// closes the links that come out of a black hole. Those are marked in the same
+// step, as otherwise bytes could pass between the end of the hole and the end
+// of the link.
 func (p *Proxy) set(k kind, change func(*fault)) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	change(&p.faults[k])
+	var out []*link
 	for l := range p.links {
-		l.holed = l.holed || p.faultsOf(l).swallowsReplies()
+		if p.faultsOf(l).swallowsReplies() {
+			l.holed = true
+		} else if l.holed {
+			l.doomed = true
+			out = append(out, l)
+		}
 	}
 	close(p.changed)
 	p.changed = make(chan struct{})
+	p.mu.Unlock()
+	for _, l := range out {
+		l.close()
+	}
 }
 
 // faultsOf is called with p.mu held.
 func (p *Proxy) faultsOf(l *link) fault {
-	if l.kind == anyKind {
-		return p.faults[anyKind]
+	f := p.faults[anyKind]
+	if l.kind != anyKind {
+		f = f.or(p.faults[l.kind])
 	}
-	return p.faults[anyKind].or(p.faults[l.kind])
+	f.hole = f.hole || l.doomed
+	return f
 }
 
 // state returns the faults that apply to a link, and a channel that is closed
@@ -254,18 +268,6 @@ func (p *Proxy) linksOf(k kind) []*link {
 func (p *Proxy) cut(k kind) {
 	for _, l := range p.linksOf(k) {
 		l.close()
-	}
-}
-
-// cutHoled closes the links that have lost bytes and would lose none any more.
-func (p *Proxy) cutHoled(k kind) {
-	for _, l := range p.linksOf(k) {
-		p.mu.Lock()
-		over := l.holed && !p.faultsOf(l).swallowsReplies()
-		p.mu.Unlock()
-		if over {
-			l.close()
-		}
 	}
 }
 

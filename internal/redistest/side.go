@@ -62,18 +62,12 @@ func (s Side) Refuse(on bool) {
 // [Proxy.BlackHole].
 func (s Side) BlackHole(on bool) {
 	s.p.set(s.k, func(f *fault) { f.hole = on })
-	if !on {
-		s.p.cutHoled(s.k)
-	}
 }
 
 // BlackHoleReplies swallows what the server sends to this side while it is on.
 // See [Proxy.BlackHoleReplies].
 func (s Side) BlackHoleReplies(on bool) {
 	s.p.set(s.k, func(f *fault) { f.holeReplies = on })
-	if !on {
-		s.p.cutHoled(s.k)
-	}
 }
 
 // Delay holds back whatever the server sends to this side for d. See

@@ -39,11 +39,8 @@ func (l *link) forward() bool {
 			return l.toServer(batch) && l.cutAfterReplies()
 		case r != nil && r.action == holdCommand:
 			l.held = r.held
-			if !l.toServer(batch) {
-				return false
-			}
-			r.held.catch(l, frame)
-			return true
+			r.held.capture(l, frame)
+			return l.toServer(batch)
 		}
 		l.expect(name, expectation(r))
 		batch = append(batch, frame...)
@@ -130,7 +127,7 @@ func (l *link) sort(in *splitter) bool {
 		if !flush() || !l.send(chunk{data: frame, gate: gate}) {
 			return false
 		}
-		gate.catch(l, frame)
+		gate.catch(l, frame, nil)
 		return true
 	}
 	for {
