@@ -1,6 +1,7 @@
 package l2
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,43 +14,49 @@ import (
 const tripAfter = 5
 
 // breaker decides whether a primary is asked at all. It wraps a library's
-// breaker in two ways. While it is open no call is let through on trial: a
-// caller would wait for a dead server; the store's prober tries instead. And
-// while all goes well a call costs one atomic load, not a lock.
+// breaker in three ways. While it is open no call is let through on trial: a
+// caller would wait for a dead server; the store's prober tries instead. While
+// all goes well a call costs one atomic load, not a lock. And it begins closed
+// to reads that come before the first probe: see [errUnproven].
 type breaker struct {
-	partition int                       // a partition that this primary has
-	down      atomic.Pointer[downError] // nil: closed
-	failing   atomic.Bool               // there was a failure since the last success
-	probing   atomic.Int32              // probes under way
-	changed   func(b *breaker, up bool) // called with mu held
-	mu        sync.Mutex                // serializes what follows
+	partition int                        // one that this primary has
+	state     atomic.Pointer[refusal]    // nil: calls pass
+	failing   atomic.Bool                // there was a failure since the last success
+	changed   func(up bool, cause error) // called with mu held
+	probing   atomic.Int32               // probes under way
+	mu        sync.Mutex                 // serializes what follows
 	machine   *gobreaker.CircuitBreaker[struct{}]
 	fatal     bool
-	probedAt  time.Time
+	probedAt  time.Duration
 }
 
-// downError is the answer of an open breaker.
-type downError struct {
-	err   error // matches ErrUnavailable
-	cause error
+// refusal is why a breaker lets no call pass.
+type refusal struct {
+	err    error         // for the caller; matches ErrUnavailable
+	proven chan struct{} // if no probe has ended yet: closed when one has
 }
 
-func newBreaker(partition int, changed func(*breaker, bool)) *breaker {
+// errUnproven is the state of a primary of which it is not known yet whether it
+// is one. A client may have been made to read from replicas in a way that does
+// not show (a Sentinel client with ReplicaOnly does not tell). So the first calls
+// wait until a probe, which writes, has gone through.
+var errUnproven = errors.New("no answer to the first probe yet")
+
+func newBreaker(partition int, changed func(up bool, cause error)) *breaker {
 	b := &breaker{partition: partition, changed: changed}
 	b.machine = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		// Half open at once: when to try is the prober's decision.
 		Timeout:     time.Nanosecond,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return b.fatal || c.ConsecutiveFailures >= tripAfter },
 	})
+	b.state.Store(&refusal{err: unavailable(errUnproven), proven: make(chan struct{})})
 	return b
 }
 
-// refuses returns the error for calls while Redis is known to be down, else nil.
-func (b *breaker) refuses() error {
-	if d := b.down.Load(); d != nil {
-		return d.err
-	}
-	return nil
+// isDown reports whether the primary is known to be down.
+func (b *breaker) isDown() bool {
+	r := b.state.Load()
+	return r != nil && r.proven == nil
 }
 
 // report takes in the outcome of a call.
@@ -60,41 +67,63 @@ func (b *breaker) report(err error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.down.Load() != nil {
+	if b.state.Load() != nil {
 		return // a late answer; only the prober closes
 	}
-	b.feed(verdict, err)
+	if b.feed(verdict, err); b.machine.State() != gobreaker.StateClosed {
+		b.open(err)
+	}
 }
 
-// probed takes in the outcome of a probe.
+// probed takes in the outcome of a probe. One success closes the breaker, one
+// failure leaves it open. The first probe of all may find it neither.
 func (b *breaker) probed(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.down.Load() == nil {
+	r := b.state.Load()
+	if r == nil {
 		return
 	}
-	b.feed(judge(err), err)
+	verdict := judge(err)
+	if r.proven != nil {
+		b.fatal = verdict != healthy // there is no doubt to be given the benefit of
+		if b.feed(verdict, err); verdict != healthy {
+			b.open(err)
+		} else {
+			b.state.Store(nil)
+		}
+		close(r.proven)
+		return
+	}
+	if b.feed(verdict, err); b.machine.State() == gobreaker.StateClosed {
+		b.state.Store(nil)
+		b.changed(true, nil)
+	}
 }
 
 // feed advances the state machine. The caller holds b.mu.
 func (b *breaker) feed(v verdict, err error) {
 	b.failing.Store(v != healthy)
-	b.fatal = v == fatal
+	b.fatal = b.fatal || v == fatal
 	_, _ = b.machine.Execute(func() (struct{}, error) {
 		if v == healthy {
 			return struct{}{}, nil
 		}
 		return struct{}{}, err
 	})
-	closed := b.machine.State() == gobreaker.StateClosed
-	switch wasDown := b.down.Load() != nil; {
-	case closed && wasDown:
-		b.down.Store(nil)
-		b.changed(b, true)
-	case !closed:
-		b.down.Store(&downError{err: unavailable(err), cause: err})
-		if !wasDown {
-			b.changed(b, false)
-		}
-	}
+	b.fatal = false
+}
+
+// open lets no call pass from now on. The caller holds b.mu.
+func (b *breaker) open(cause error) {
+	b.state.Store(&refusal{err: unavailable(cause)})
+	b.changed(false, cause)
+}
+
+// close waits for a probe that is being started; none is after the store has
+// been closed.
+func (b *breaker) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.state.CompareAndSwap(nil, &refusal{err: ErrClosed})
 }

@@ -11,13 +11,12 @@ import (
 // call is one call of the store's API. It may send several commands, one after
 // the other or at once; the timeout is for all of them.
 type call struct {
-	store *Store
-	ctx   context.Context //nolint:containedctx // a call lives as long as its context
-	timer *time.Timer
-	spent bool // the timer has fired and its channel is empty
+	store    *Store
+	ctx      context.Context //nolint:containedctx // it lives as long as the call
+	deadline time.Duration   // on the store's clock
 }
 
-// begin starts the clock of a call. The caller must end it.
+// begin starts the clock of a call.
 func (s *Store) begin(ctx context.Context) (call, error) {
 	if s.isClosed() {
 		return call{}, ErrClosed
@@ -25,103 +24,99 @@ func (s *Store) begin(ctx context.Context) (call, error) {
 	if err := ctx.Err(); err != nil {
 		return call{}, left(err)
 	}
-	t := s.timers.Get().(*time.Timer)
-	t.Reset(s.opts.Timeout)
-	return call{store: s, ctx: ctx, timer: t}, nil
-}
-
-func (c *call) end() {
-	c.timer.Stop()
-	c.store.timers.Put(c.timer)
+	return call{store: s, ctx: ctx, deadline: s.now() + s.opts.Timeout}, nil
 }
 
 // left is the error of a call whose context has ended.
 func left(err error) error { return fmt.Errorf("l2: the call's context ended: %w", err) }
 
-// do sends one command and waits for its outcome. late, if any, is called with
-// the command when its answer comes after the call has returned.
-func (c *call) do(l *lane, cmd redis.Cmder, late func(redis.Cmder)) error {
-	r, err := c.send(l, cmd, late)
-	if err != nil {
-		return err
-	}
-	return c.wait(l, r)
-}
-
-// send puts one command on its way, if the server may be asked.
-func (c *call) send(l *lane, cmd redis.Cmder, late func(redis.Cmder)) (*request, error) {
-	if err := l.breaker.refuses(); err != nil {
-		c.store.counts.refused.Add(1)
-		return nil, err
-	}
-	r := c.store.request(cmd, late)
-	if err := l.send(r); err != nil {
-		return nil, err
-	}
-	return r, nil
-}
-
-func (s *Store) request(cmd redis.Cmder, late func(redis.Cmder)) *request {
-	r := s.requests.Get().(*request)
+// command returns a request for a command.
+func (c *call) command(cmd redis.Cmder, late func(redis.Cmder)) *request {
+	r := c.store.requests.Get().(*request)
 	r.cmd, r.late = cmd, late
-	r.settled.Store(underWay)
+	r.renew(c.deadline)
 	return r
 }
 
-// recycle gives back a request that was answered and is held by nobody else.
+// recycle gives back a request that was answered: nobody else holds it.
 func (s *Store) recycle(r *request) {
-	r.cmd, r.late = nil, nil
+	r.cmd, r.late, r.reading = nil, nil, reading{}
 	s.requests.Put(r)
+}
+
+// do sends one command, if the server may be asked, and waits for its outcome.
+// late, if any, is called with the command when its answer comes after the call
+// has returned.
+func (c *call) do(l *lane, cmd redis.Cmder, late func(redis.Cmder)) error {
+	if err := c.admit(l.breaker); err != nil {
+		return err
+	}
+	r := c.command(cmd, late)
+	if err := l.send(r); err != nil {
+		return err
+	}
+	err := c.wait(r)
+	if r.settled() == answered {
+		c.store.recycle(r)
+	}
+	return err
+}
+
+// read reads a value, its partition's sequence and its region's clearing, if
+// the server may be asked.
+func (c *call) read(l *lane, q reading) (reading, error) {
+	if err := c.admit(l.breaker); err != nil {
+		return q, err
+	}
+	r := c.store.requests.Get().(*request)
+	r.reading = q
+	r.renew(c.deadline)
+	if err := l.send(r); err != nil {
+		return q, err
+	}
+	err := c.wait(r)
+	if r.settled() == answered {
+		q = r.reading
+		c.store.recycle(r)
+	}
+	return q, err
 }
 
 // wait returns the outcome of a request: of its command, or that nobody waits
 // for that any more.
-func (c *call) wait(l *lane, r *request) error {
+func (c *call) wait(r *request) error {
 	s := c.store
-	if c.spent {
-		return c.giveUp(l, r)
-	}
-	select {
-	case <-r.done:
-	case <-c.timer.C:
-		c.spent = true
-		return c.giveUp(l, r)
-	case <-c.ctx.Done():
-		if r.settled.CompareAndSwap(underWay, abandoned) {
-			return left(c.ctx.Err())
-		}
+	s.watch.stir()
+	if done := c.ctx.Done(); done == nil {
 		<-r.done
-	case <-s.ctx.Done():
-		if r.settled.CompareAndSwap(underWay, abandoned) {
-			return ErrClosed
+	} else {
+		select {
+		case <-r.done:
+		case <-done:
+			if r.settle(abandoned) {
+				return left(c.ctx.Err())
+			}
+			<-r.done
 		}
-		<-r.done
 	}
-	return c.outcome(r)
+	switch r.settled() {
+	case expired:
+		return unavailable(errTimeout)
+	case closed:
+		return ErrClosed
+	}
+	return s.failed(r.outcome())
 }
 
-// giveUp is wait without waiting.
-func (c *call) giveUp(l *lane, r *request) error {
-	if !r.settled.CompareAndSwap(underWay, timedOut) {
-		<-r.done
-		return c.outcome(r)
-	}
-	c.store.counts.timeouts.Add(1)
-	l.breaker.report(errTimeout)
-	l.sweep()
-	return unavailable(errTimeout)
-}
-
-func (c *call) outcome(r *request) error {
-	err := r.cmd.Err()
-	c.store.recycle(r)
+// failed turns the outcome of a command into that of a call.
+func (s *Store) failed(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case c.store.isClosed():
+	case s.isClosed():
 		return ErrClosed
 	case !isNoScript(err):
-		c.store.counts.failures.Add(1)
+		s.counts.failures.Add(1)
 	}
 	return unavailable(err)
 }
@@ -178,12 +173,11 @@ func (c *call) round(jobs []job, args func(*job) []any, concerns func(*job) bool
 		if j.err != nil {
 			c.store.counts.scripts.Add(1)
 		}
-		if j.err = j.lane.breaker.refuses(); j.err != nil {
-			c.store.counts.refused.Add(1)
+		if j.err = c.admit(j.lane.breaker); j.err != nil {
 			continue
 		}
 		j.cmd = redis.NewStringSliceCmd(c.ctx, args(j)...)
-		j.req = c.store.request(j.cmd, j.late)
+		j.req = c.command(j.cmd, j.late)
 		waiting[j.lane] = append(waiting[j.lane], j.req)
 	}
 	failed := make(map[*lane]error)
@@ -198,7 +192,10 @@ func (c *call) round(jobs []job, args func(*job) []any, concerns func(*job) bool
 			continue
 		}
 		if j.err = failed[j.lane]; j.err == nil {
-			j.err = c.wait(j.lane, j.req)
+			j.err = c.wait(j.req)
+			if j.req.settled() == answered {
+				c.store.recycle(j.req)
+			}
 		}
 		if j.req = nil; j.err == nil {
 			j.got = j.cmd.Val()

@@ -233,4 +233,3 @@ func u64(s string) uint64 { return uint64(u32(s))<<32 | uint64(u32(s[4:])) }
 // reply that was read for one call and belongs to its caller, who is told not
 // to modify the payload.
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
-

@@ -57,7 +57,6 @@ func (s *Store) fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
 	if err != nil {
 		return Filled{}, err
 	}
-	defer c.end()
 
 	p := s.layout.Partition(l.Key.Hash)
 	args := fillScript.args([]string{

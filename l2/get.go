@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Status is what was found at a key.
@@ -55,32 +53,36 @@ func (s *Store) Get(ctx context.Context, k Key) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	defer c.end()
 	p := s.layout.Partition(k.Hash)
-	cmd := redis.NewStringSliceCmd(ctx, "mget",
-		s.names[p].sequence, s.clearing(k.Region)[p], s.layout.Value(p, k.Region, k.Name))
-	if err := c.do(s.primary[p].reads, cmd, nil); err != nil {
+	q := reading{partition: p, region: s.region(k.Region), key: s.layout.Value(p, k.Region, k.Name)}
+	l := s.primary[p].reads
+	done, err := l.direct.read(&c, l, &q)
+	if !done {
+		q, err = c.read(l, q)
+	}
+	if err != nil {
 		return Reply{}, err
 	}
-	got := cmd.Val()
-	if len(got) != 3 {
-		return Reply{}, unavailable(fmt.Errorf("%w: %d values for 3 keys", errReply, len(got)))
-	}
-	return s.judgeValue(sequenceOf(got[0]), sequenceOf(got[1]), got[2]), nil
+	return s.judgeValue(q.seq, q.cleared, q.stored), nil
 }
 
-// clearing returns the names of a region's clearings, by partition. A region is
-// for life, and there are few.
-func (s *Store) clearing(region string) []any {
-	if names, ok := s.clears.Load(region); ok {
-		return names.([]any)
+// region returns the names of a region's clearings. A region is for life, and
+// there are few.
+func (s *Store) region(name string) *regionNames {
+	if last := s.lastRegion.Load(); last != nil && last.name == name {
+		return last // of several regions in turn it is often wrong, and cheap
 	}
-	names := make([]any, s.layout.Partitions())
-	for p := range names {
-		names[p] = s.layout.Clear(p, region)
+	if found, ok := s.regions.Load(name); ok {
+		names := found.(*regionNames)
+		s.lastRegion.Store(names)
+		return names
 	}
-	s.clears.Store(region, names)
-	return names
+	fresh := &regionNames{name: name, clear: make([]any, s.layout.Partitions())}
+	for p := range fresh.clear {
+		fresh.clear[p] = s.layout.Clear(p, name)
+	}
+	names, _ := s.regions.LoadOrStore(name, fresh)
+	return names.(*regionNames)
 }
 
 // judgeValue says what a value counts for that was read together with the
@@ -118,7 +120,6 @@ func (s *Store) GetOrLease(ctx context.Context, k Key, token, refuse Token) (Rep
 	if err != nil {
 		return Reply{}, err
 	}
-	defer c.end()
 	r, err := s.getOrLease(&c, k, token, refuse)
 	if err == nil && r.Status == Miss {
 		// A value that only its checksum or its inside gives away: the script took
@@ -218,6 +219,9 @@ func whyUnreadable(head, size string) error {
 
 // sequenceOf reads a sequence. What is none counts as absent.
 func sequenceOf(s string) uint64 {
+	if s == "" {
+		return 0 // often; an error would be made for it
+	}
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil {
 		return 0

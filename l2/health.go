@@ -4,16 +4,24 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // probeInterval is how often a server that is down is tried.
 const probeInterval = 250 * time.Millisecond
 
-// Limits of probes under way for one server. Beyond the first only one more per
-// probePatience is sent: the client may not come back from a connection on which
-// nothing is heard.
+// Limits of probes.
 const (
-	maxProbes     = 4
+	// probeWidth is how many probes may go out for one server at once: one for
+	// each connection in the client's pools that nobody uses. Where a network was
+	// silent for a while connections may be dead without knowing; they are found
+	// all at once, before callers get them one after the other.
+	probeWidth = 8
+	// maxProbes bounds the probes under way for one server. Beyond it one more per
+	// probePatience is sent: the client may not come back from a connection on
+	// which nothing is heard.
+	maxProbes     = 3 * probeWidth
 	probePatience = 30 * time.Second
 )
 
@@ -40,7 +48,7 @@ func (h *health) init(s *Store) {
 }
 
 // changed is called by a breaker, under its lock, when it opened or closed.
-func (h *health) changed(b *breaker, up bool) {
+func (h *health) changed(up bool, cause error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if up {
@@ -52,7 +60,7 @@ func (h *health) changed(b *breaker, up bool) {
 		h.store.counts.downs.Add(1)
 		h.down++
 		if h.down == 1 {
-			h.events = append(h.events, stateChange{cause: b.down.Load().cause})
+			h.events = append(h.events, stateChange{cause: cause})
 		}
 		signal(h.wake)
 	}
@@ -83,12 +91,15 @@ func (h *health) notify() {
 		h.events = nil
 		h.mu.Unlock()
 		for _, e := range events {
+			if s.isClosed() {
+				return
+			}
 			if e.up {
 				s.log.Info("redis is available again", "prefix", s.layout.Prefix())
 			} else {
 				s.log.Warn("redis is unavailable", "prefix", s.layout.Prefix(), "cause", e.cause)
 			}
-			if s.opts.OnState != nil && !s.isClosed() {
+			if s.opts.OnState != nil {
 				s.opts.OnState(e.up, e.cause)
 			}
 		}
@@ -116,46 +127,108 @@ func (h *health) probe() {
 	}
 }
 
-// probeAll starts a probe of each server that is down and reports whether there
-// is any.
+// probeAll tries each server that is down and reports whether there is any.
 func (h *health) probeAll() (down bool) {
+	idle, idlePipelines := h.idle()
 	for _, p := range h.store.servers {
-		if p.breaker.refuses() != nil {
-			down = true
-			h.try(p.breaker)
+		if !p.breaker.isDown() {
+			continue
+		}
+		down = true
+		for range max(1, min(idle, probeWidth)) {
+			h.try(p.breaker, h.unlink)
+		}
+		for range min(idlePipelines, probeWidth) {
+			h.try(p.breaker, h.unlinkInPipeline)
 		}
 	}
 	return down
 }
 
-// try sends a probe in a goroutine of its own: nobody waits for it.
-//
-// The probe is a write, of a kind that Redis accepts even where its memory is
-// full, to a key that does not exist. A read would be answered by a replica too,
-// and by a primary that was cut off and has been replaced.
-func (h *health) try(b *breaker) {
-	now := time.Now()
-	b.mu.Lock()
-	wait := b.probing.Load() >= maxProbes && now.Sub(b.probedAt) < probePatience
-	if !wait {
-		b.probedAt = now
+// idle is how many connections the client keeps that nobody uses, for single
+// commands and for pipelines. For a Cluster nobody can tell whose they are.
+func (h *health) idle() (single, pipelines int) {
+	c, ok := h.store.client.(*redis.Client)
+	if !ok {
+		return 0, 0
 	}
-	b.mu.Unlock()
-	if wait {
+	stats := c.PoolStats()
+	if stats.PipelineStats != nil {
+		pipelines = int(stats.PipelineStats.IdleConns)
+	}
+	return int(stats.IdleConns), pipelines
+}
+
+// try sends a probe in a goroutine of its own: nobody waits for it.
+func (h *health) try(b *breaker, send func(context.Context, string) error) {
+	s := h.store
+	now := s.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.isClosed() || b.probing.Load() >= maxProbes && now-b.probedAt < probePatience {
 		return
 	}
-	s := h.store
+	b.probedAt = now
 	b.probing.Add(1)
 	s.background.Add(1)
 	go func() {
 		defer s.background.Done()
 		defer b.probing.Add(-1)
-		ctx, cancel := context.WithTimeout(s.ctx, s.opts.Timeout)
-		defer cancel()
-		err := s.client.Unlink(ctx, s.names[b.partition].none).Err()
-		if err == nil && time.Since(now) > s.opts.Timeout {
+		err := send(s.deadline(now), s.names[b.partition].none)
+		if err == nil && s.now()-now > s.opts.Timeout {
 			err = errTimeout
 		}
 		b.probed(err)
 	}()
+}
+
+// unlink is a probe. It is a write, of a kind that Redis accepts even where its
+// memory is full, to a key that does not exist. A read would be answered by a
+// replica too, and by a primary that was cut off and has been replaced.
+func (h *health) unlink(ctx context.Context, key string) error {
+	return h.store.client.Unlink(ctx, key).Err()
+}
+
+func (h *health) unlinkInPipeline(ctx context.Context, key string) error {
+	pipe := h.store.client.Pipeline()
+	cmd := pipe.Unlink(ctx, key)
+	_, _ = pipe.Exec(ctx)
+	return cmd.Err()
+}
+
+// admit lets a call pass, or says why not. The first calls of all wait until it
+// is known whether the server takes writes.
+func (c *call) admit(b *breaker) error {
+	r := b.state.Load()
+	if r == nil {
+		return nil
+	}
+	if r.proven == nil {
+		c.store.counts.refused.Add(1)
+		return r.err
+	}
+	return c.awaitProof(b, r)
+}
+
+func (c *call) awaitProof(b *breaker, r *refusal) error {
+	s := c.store
+	if b.probing.Load() == 0 {
+		s.health.try(b, s.health.unlink)
+	}
+	timer := time.NewTimer(c.deadline - s.now())
+	defer timer.Stop()
+	select {
+	case <-r.proven:
+		if r = b.state.Load(); r != nil {
+			return r.err
+		}
+		return nil
+	case <-timer.C:
+		b.probed(errTimeout)
+		return unavailable(errTimeout)
+	case <-c.ctx.Done():
+		return left(c.ctx.Err())
+	case <-s.ctx.Done():
+		return ErrClosed
+	}
 }

@@ -26,7 +26,6 @@ func (s *Store) Invalidate(ctx context.Context, p int, keys []Key) (seq uint64, 
 	if err != nil {
 		return 0, err
 	}
-	defer c.end()
 	out := []Invalidated{{Partition: p, Keys: keys}}
 	s.invalidate(&c, out)
 	return out[0].Seq, out[0].Err
@@ -43,7 +42,6 @@ func (s *Store) InvalidateAll(ctx context.Context, keys []Key) []Invalidated {
 		}
 		return out
 	}
-	defer c.end()
 	s.invalidate(&c, out)
 	return out
 }
@@ -119,7 +117,6 @@ func (s *Store) InvalidatePartition(ctx context.Context, p int, regions []string
 	if err != nil {
 		return 0, err
 	}
-	defer c.end()
 	names := []string{s.layout.Sequence(p), s.names[p].none}
 	for _, r := range regions {
 		names = append(names, s.layout.Clear(p, r))
@@ -143,7 +140,6 @@ func (s *Store) Begin(ctx context.Context, k Key, token Token) (Lease, error) {
 	if err != nil {
 		return Lease{}, err
 	}
-	defer c.end()
 	p := s.layout.Partition(k.Hash)
 	args := beginScript.args([]string{
 		s.layout.Sequence(p), s.layout.Value(p, k.Region, k.Name), s.layout.Lease(p, k.Region, k.Name),

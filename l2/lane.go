@@ -2,11 +2,10 @@ package l2
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Limits of a lane.
@@ -19,8 +18,8 @@ const (
 // A lane carries the commands for one primary, some batches at a time. A
 // command is sent at once, on its own, while fewer batches are under way than
 // the lane has width; otherwise it waits for the next batch to return, and all
-// that wait then go as one pipeline. So a lone caller pays for no batching, and
-// many callers share few round trips.
+// that wait then go as one pipeline. So few callers are not held up for the sake
+// of others, and many callers share few round trips.
 //
 // The client is never waited for by a caller, because it honours neither
 // deadlines nor cancellation reliably: each batch has a goroutine. A batch that
@@ -31,7 +30,9 @@ type lane struct {
 	store   *Store
 	breaker *breaker
 	width   int
-	depth   int // commands of one pipeline
+	readers *readers     // nil: the requests are commands
+	direct  *direct      // to be told how long round trips take; may be nil
+	busy    atomic.Int32 // len(running) + len(queue), for a look without the lock
 
 	mu      sync.Mutex
 	queue   []*request
@@ -42,26 +43,10 @@ type lane struct {
 // batch is what is sent in one round trip.
 type batch struct {
 	requests []*request
-	began    time.Time
+	one      [1]*request // what a batch of one is made of
+	began    time.Duration
 	stuck    bool // guarded by lane.mu
 }
-
-// request is one command on its way. Its outcome is settled once: by the
-// goroutine of its batch, or by its caller, who leaves without an answer.
-type request struct {
-	cmd     redis.Cmder
-	settled atomic.Uint32
-	done    chan struct{}         // one element, sent when answered
-	late    func(cmd redis.Cmder) // called instead, if the caller has left
-}
-
-// How a request was settled.
-const (
-	underWay uint32 = iota
-	answered
-	timedOut  // the caller left, and has reported that
-	abandoned // the caller left for a reason of its own
-)
 
 // send puts requests on the lane: all or none of them.
 func (l *lane) send(reqs ...*request) error {
@@ -70,44 +55,53 @@ func (l *lane) send(reqs ...*request) error {
 	if l.store.isClosed() {
 		return ErrClosed
 	}
-	if len(l.running) >= l.width {
-		l.unblock(time.Now())
-	}
 	if len(l.queue)+len(reqs) > maxQueued || l.stuck >= maxStuck {
 		return unavailable(errBusy)
 	}
-	if len(l.running) < l.width && len(l.queue) == 0 && len(reqs) <= l.depth {
-		l.launch(reqs)
-		return nil
+	if len(reqs) == 1 && len(l.running) < l.width && len(l.queue) == 0 {
+		b := &batch{one: [1]*request{reqs[0]}}
+		b.requests = b.one[:]
+		l.launch(b)
+	} else {
+		l.queue = append(l.queue, reqs...)
+		l.start()
 	}
-	l.queue = append(l.queue, reqs...)
-	l.start()
+	l.weigh()
 	return nil
 }
 
 // start launches batches of what waits while there is room. The caller holds
 // l.mu.
 func (l *lane) start() {
-	for len(l.running) < l.width && len(l.queue) > 0 {
-		l.launch(l.next())
+	for len(l.running) < l.width {
+		b := l.next()
+		if b == nil {
+			return
+		}
+		l.launch(b)
 	}
 }
 
 // launch sends a batch in a goroutine of its own. The caller holds l.mu.
-func (l *lane) launch(reqs []*request) {
-	b := &batch{requests: reqs, began: time.Now()}
+func (l *lane) launch(b *batch) {
+	b.began = l.store.now()
 	l.running = append(l.running, b)
 	l.store.background.Add(1)
 	go l.run(b)
 }
 
 // next takes the next batch off the queue, without those whose callers have
-// left: they were never sent, and need not be. The caller holds l.mu.
-func (l *lane) next() []*request {
-	reqs := make([]*request, 0, min(len(l.queue), l.depth))
+// left: they were never sent, and need not be. It returns nil if there is none.
+// The caller holds l.mu.
+func (l *lane) next() *batch {
+	depth := maxBatch
+	if l.readers != nil {
+		depth = l.readers.depth()
+	}
+	reqs := make([]*request, 0, min(len(l.queue), depth))
 	i := 0
-	for ; i < len(l.queue) && len(reqs) < l.depth; i++ {
-		if r := l.queue[i]; r.settled.Load() == underWay {
+	for ; i < len(l.queue) && len(reqs) < depth; i++ {
+		if r := l.queue[i]; r.underWay() {
 			reqs = append(reqs, r)
 		}
 		l.queue[i] = nil
@@ -115,14 +109,23 @@ func (l *lane) next() []*request {
 	if l.queue = l.queue[i:]; len(l.queue) == 0 {
 		l.queue = nil
 	}
-	return reqs
+	if len(reqs) == 0 {
+		return nil
+	}
+	return &batch{requests: reqs}
 }
+
+// weigh publishes how busy the lane is. The caller holds l.mu.
+func (l *lane) weigh() { l.busy.Store(int32(len(l.running) + len(l.queue))) }
 
 // run sends a batch, hands out the answers, and goes on with what waits.
 func (l *lane) run(b *batch) {
 	defer l.store.background.Done()
 	for b != nil {
 		l.exchange(b)
+		if len(b.requests) > 1 {
+			runtime.Gosched()
+		}
 		b = l.after(b)
 	}
 }
@@ -141,22 +144,27 @@ func (l *lane) after(b *batch) *batch {
 			break
 		}
 	}
-	reqs := l.next()
-	if len(reqs) == 0 {
-		return nil
+	if b = l.next(); b != nil {
+		b.began = l.store.now()
+		l.running = append(l.running, b)
 	}
-	b = &batch{requests: reqs, began: time.Now()}
-	l.running = append(l.running, b)
+	l.weigh()
 	return b
 }
 
 // exchange is one round trip.
 func (l *lane) exchange(b *batch) {
 	ctx := l.store.deadline(b.began)
-	if len(b.requests) == 1 {
+	switch {
+	case l.readers != nil:
+		l.readers.exchange(ctx, b)
+	case len(b.requests) == 1:
 		_ = l.store.client.Process(ctx, b.requests[0].cmd)
-	} else {
+	default:
 		l.pipeline(ctx, b)
+	}
+	if l.direct != nil {
+		l.direct.took(l.store.now() - b.began)
 	}
 	for _, r := range b.requests {
 		r.answer(l.breaker)
@@ -172,46 +180,49 @@ func (l *lane) pipeline(ctx context.Context, b *batch) {
 	_, _ = pipe.Exec(ctx)
 }
 
-// answer settles the request with the outcome of its command. The caller of a
-// request may use it for something else as soon as it has the answer.
-func (r *request) answer(b *breaker) {
-	err := r.cmd.Err()
-	if r.settled.CompareAndSwap(underWay, answered) {
-		b.report(err)
-		r.done <- struct{}{}
-		return
+// expire settles the requests whose time is up by now, and takes batches that
+// are stuck out of the way.
+func (l *lane) expire(now time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range l.running {
+		for _, r := range b.requests {
+			l.expireOne(r, now)
+		}
 	}
-	if r.settled.Load() == abandoned {
-		// Its caller has reported nothing. Were that left out, a server that is
-		// silent would not be noticed by callers who never wait for long.
-		b.report(err)
+	for _, r := range l.queue {
+		l.expireOne(r, now)
 	}
-	if r.late != nil {
-		r.late(r.cmd)
-	}
-}
-
-// unblock takes batches that are stuck out of the way. The caller holds l.mu.
-func (l *lane) unblock(now time.Time) {
-	for len(l.running) > 0 && now.Sub(l.running[0].began) > l.store.opts.Timeout {
+	for len(l.running) > 0 && now-l.running[0].began >= l.store.opts.Timeout {
 		l.running[0].stuck = true
 		l.running = l.running[1:]
 		l.stuck++
+		// Its callers may all have left early, so that none has reported it.
+		l.breaker.report(errTimeout)
+	}
+	l.start()
+	l.weigh()
+}
+
+func (l *lane) expireOne(r *request, now time.Duration) {
+	if r.expire(now) {
+		l.store.counts.timeouts.Add(1)
 		l.breaker.report(errTimeout)
 	}
 }
 
-// sweep lets the lane go on beside batches that are stuck.
-func (l *lane) sweep() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.unblock(time.Now())
-	l.start()
-}
-
-// close forgets what waits. Its callers leave by themselves.
+// close settles everything that is under way, in favour of nobody.
 func (l *lane) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, b := range l.running {
+		for _, r := range b.requests {
+			r.close()
+		}
+	}
+	for _, r := range l.queue {
+		r.close()
+	}
 	l.queue = nil
+	l.weigh()
 }

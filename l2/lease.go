@@ -115,7 +115,7 @@ func (s *Store) Flush(ctx context.Context) error {
 // is unknown, or came when nobody waited for it. Where the server is known to be
 // down there is no point in trying.
 func (s *Store) dropLease(k Key, token Token) {
-	if s.isClosed() || s.primary[s.layout.Partition(k.Hash)].breaker.refuses() != nil {
+	if s.isClosed() || s.primary[s.layout.Partition(k.Hash)].breaker.isDown() {
 		return
 	}
 	s.Release(Lease{Key: k, Token: token})
@@ -214,7 +214,6 @@ func (ls *leases) each(all []Lease, sc *script, args func(Lease) []any, then fun
 			jobs[i] = job{lane: s.primary[p].scripts, script: sc, args: append(sc.args([]string{key}, 2), args(l)...)}
 		}
 		c.runAll(jobs)
-		c.end()
 		for i, l := range part {
 			if jobs[i].err == nil && then != nil {
 				then(l, jobs[i].got)

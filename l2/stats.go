@@ -41,7 +41,7 @@ func (s *Store) Stats() Stats {
 		ReleasesLost: s.counts.releasesLost.Load(),
 	}
 	for _, p := range s.servers {
-		for _, l := range []*lane{p.reads, p.scripts, p.urgent} {
+		for _, l := range p.lanes() {
 			l.mu.Lock()
 			st.Stuck += l.stuck
 			l.mu.Unlock()

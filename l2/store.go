@@ -22,15 +22,15 @@ type Store struct {
 	log    *slog.Logger
 	client redis.UniversalClient // the user's, or a view of it with socket timeouts
 
-	names    []partitionNames
-	primary  []*primary // by partition; all the same one, unless this is a Cluster
-	servers  []*primary // each once
-	requests sync.Pool  // of *request; of this store, because a channel belongs to its test bubble
-	timers   sync.Pool  // of *time.Timer, likewise
-	clears   sync.Map   // region → []any, names of its clearings by partition
+	names      []partitionNames
+	primary    []*primary // by partition; all the same one, unless this is a Cluster
+	servers    []*primary // each once
+	requests   sync.Pool  // of *request; of this store, because a channel belongs to its test bubble
+	regions    sync.Map   // name → *regionNames
+	lastRegion atomic.Pointer[regionNames]
 
-	current    atomic.Pointer[expiry] // see deadline
-	currentMu  sync.Mutex
+	base       time.Time // of the store's clock
+	contexts   rotation
 	ctx        context.Context // ends with Close
 	cancel     context.CancelFunc
 	background sync.WaitGroup // goroutines that wait for the client
@@ -39,6 +39,7 @@ type Store struct {
 
 	leases leases
 	health health
+	watch  watch
 	counts counters
 	logged [len(unreadableKinds)]atomic.Bool
 }
@@ -77,18 +78,17 @@ func New(opts Options) (*Store, error) {
 		layout: opts.Layout,
 		log:    opts.Logger,
 		client: withSocketTimeouts(opts.Client, opts.Timeout),
+		base:   time.Now(),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.requests.New = func() any { return &request{done: make(chan struct{}, 1)} }
-	s.timers.New = func() any {
-		t := time.NewTimer(time.Hour)
-		t.Stop()
-		return t
-	}
+	s.contexts = rotation{store: s, least: s.opts.Timeout}
 	s.health.init(s)
 	s.leases.init(s)
+	s.watch.init(s)
 	s.partition()
-	s.owned.Add(3)
+	s.owned.Add(4)
+	go s.watch.run()
 	go s.health.probe()
 	go s.health.notify()
 	go s.leases.run()
@@ -112,9 +112,9 @@ func (s *Store) partition() {
 		b := newBreaker(p, s.health.changed)
 		s.primary[p] = &primary{
 			breaker: b,
-			reads:   &lane{store: s, breaker: b, width: readWidth, depth: maxBatch},
-			scripts: &lane{store: s, breaker: b, width: scriptWidth, depth: maxBatch},
-			urgent:  &lane{store: s, breaker: b, width: urgentWidth, depth: maxBatch},
+			reads:   &lane{store: s, breaker: b, width: readWidth, direct: newDirect(s), readers: &readers{store: s}},
+			scripts: &lane{store: s, breaker: b, width: scriptWidth},
+			urgent:  &lane{store: s, breaker: b, width: urgentWidth},
 		}
 		s.servers = append(s.servers, s.primary[p])
 	}
@@ -135,7 +135,7 @@ func withSocketTimeouts(c redis.UniversalClient, timeout time.Duration) redis.Un
 // concern what is down return [ErrUnavailable] at once.
 func (s *Store) Up() bool {
 	for _, p := range s.servers {
-		if p.breaker.refuses() != nil {
+		if p.breaker.isDown() {
 			return false
 		}
 	}
@@ -151,9 +151,10 @@ func (s *Store) Close() error {
 		s.cancel()
 		s.owned.Wait()
 		for _, p := range s.servers {
-			p.reads.close()
-			p.scripts.close()
-			p.urgent.close()
+			p.breaker.close()
+			for _, l := range p.lanes() {
+				l.close()
+			}
 		}
 		gone := make(chan struct{})
 		go func() {
@@ -172,29 +173,11 @@ func (s *Store) Close() error {
 
 func (s *Store) isClosed() bool { return s.ctx.Err() != nil }
 
-// expiry is a context that batches share which began about the same time.
-type expiry struct {
-	ctx    context.Context
-	cancel context.CancelFunc // the deadline does it; kept to say so
-	at     time.Time
-}
+// now is the time on the store's clock.
+func (s *Store) now() time.Duration { return time.Since(s.base) }
 
-// deadline returns a context for a batch that begins now. It ends after the
-// timeout, but before twice the timeout, and when the store is closed. It is
-// what makes the client stop waiting for a connection or retrying; no caller
-// depends on it, and so it need not be exact, and is made twice per timeout
-// rather than once per batch.
-func (s *Store) deadline(now time.Time) context.Context {
-	if e := s.current.Load(); e != nil && e.at.Sub(now) > s.opts.Timeout {
-		return e.ctx
-	}
-	s.currentMu.Lock()
-	defer s.currentMu.Unlock()
-	if e := s.current.Load(); e != nil && e.at.Sub(now) > s.opts.Timeout {
-		return e.ctx
-	}
-	e := &expiry{at: now.Add(s.opts.Timeout + s.opts.Timeout/2)}
-	e.ctx, e.cancel = context.WithDeadline(s.ctx, e.at)
-	s.current.Store(e)
-	return e.ctx
-}
+// deadline returns a context for a batch that begins now.
+func (s *Store) deadline(now time.Duration) context.Context { return s.contexts.current(now) }
+
+// lanes are the lanes of a primary.
+func (p *primary) lanes() [3]*lane { return [3]*lane{p.reads, p.scripts, p.urgent} }
