@@ -1,11 +1,10 @@
 package invalidation
 
 import (
+	"context"
 	"math/rand/v2"
 	"sync"
 	"time"
-
-	"context"
 )
 
 // calls runs calls to Redis on goroutines of their own. go-redis honours
@@ -18,28 +17,33 @@ type calls struct {
 	out map[string][]time.Time // when the calls that are out were started, by target
 }
 
-// Limits on the calls that are out to one target. A call that hangs (a client
-// without time-outs, on a connection that is dead without knowing it) would
-// else stop all later ones, though a new connection might work.
-const (
-	maxFresh  = 2               // calls that may still be answered
-	hungAfter = 5 * time.Second // from then on a call counts as hung
-	maxCalls  = 16
-)
+// Limits on the calls that are out to one target. They are about calls of some
+// age, not about all: a call that hangs (a client without time-outs, on a
+// connection that is dead without knowing it) may hang for as long as TCP
+// takes to give up, and must not stop those that would get a new connection.
+var callLimits = []struct {
+	younger time.Duration
+	calls   int
+}{
+	{2 * time.Second, 2},
+	{time.Minute, 16},
+}
 
 // start runs f, unless too many calls to this target are out already.
 func (c *calls) start(target string, f func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	fresh := 0
-	for _, at := range c.out[target] {
-		if now.Sub(at) < hungAfter {
-			fresh++
+	for _, limit := range callLimits {
+		n := 0
+		for _, at := range c.out[target] {
+			if now.Sub(at) < limit.younger {
+				n++
+			}
 		}
-	}
-	if fresh >= maxFresh || len(c.out[target]) >= maxCalls {
-		return false
+		if n >= limit.calls {
+			return false
+		}
 	}
 	if c.out == nil {
 		c.out = make(map[string][]time.Time)

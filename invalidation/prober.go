@@ -107,7 +107,6 @@ type command struct {
 // target is a server and what it is asked. The commands are pipelined.
 type target struct {
 	name     string
-	client   redis.UniversalClient
 	commands []command
 }
 
@@ -130,13 +129,8 @@ func (p *prober) targets(ctx context.Context) ([]target, error) {
 	for i := range all {
 		all[i] = i
 	}
-	client := p.b.opts.Client
-	if c, ok := client.(*redis.Client); ok {
-		// The copy shares c's connections, and has time-outs whatever c has.
-		client = c.WithTimeout(p.timeout)
-		if !p.split {
-			return []target{{client: client, commands: []command{{scopeAll, all}}}}, nil
-		}
+	if _, ok := p.b.opts.Client.(*redis.Client); ok && !p.split {
+		return []target{{commands: []command{{scopeAll, all}}}}, nil
 	}
 	commands := []command{{scope: scopeLayout}}
 	if p.b.agreed.holds(p.b.fences.Now()) {
@@ -144,9 +138,9 @@ func (p *prober) targets(ctx context.Context) ([]target, error) {
 			commands = append(commands, command{scopePartitions, all[i : i+1]})
 		}
 	}
-	c, ok := client.(*redis.ClusterClient)
+	c, ok := p.b.opts.Client.(*redis.ClusterClient)
 	if !ok {
-		return []target{{client: client, commands: commands}}, nil
+		return []target{{commands: commands}}, nil
 	}
 	type routed struct {
 		targets []target
@@ -175,17 +169,18 @@ func (p *prober) targets(ctx context.Context) ([]target, error) {
 // that hangs holds up no other's answer.
 func (p *prober) route(ctx context.Context, c *redis.ClusterClient, commands []command) ([]target, error) {
 	var targets []target
-	index := make(map[*redis.Client]int)
+	index := make(map[string]int)
 	for _, cmd := range commands {
 		master, err := c.MasterForKey(ctx, p.keys(cmd)[0])
 		if err != nil {
 			return nil, fmt.Errorf("find the Cluster's primaries: %w", err)
 		}
-		i, ok := index[master]
+		name := master.Options().Addr
+		i, ok := index[name]
 		if !ok {
 			i = len(targets)
-			index[master] = i
-			targets = append(targets, target{name: master.Options().Addr, client: master.WithTimeout(p.timeout)})
+			index[name] = i
+			targets = append(targets, target{name: name})
 		}
 		targets[i].commands = append(targets[i].commands, cmd)
 	}
@@ -227,10 +222,12 @@ func (p *prober) questions(t target) []question {
 	return qs
 }
 
-// ask sends the questions in one pipeline and reads the answers. A server that
-// does not know the script yet, or no longer has the slot, is asked again in
-// the way that it wants.
-func ask(ctx context.Context, client, whole redis.UniversalClient, qs []question) []outcome {
+// ask sends the questions in one pipeline and reads the answers. It uses the
+// user's client as it is, also for a single primary of a Cluster: the client's
+// hooks may do anything to a command, and the probe must read the very keys
+// that invalidations write. (Neither a copy with time-outs nor the client of a
+// Cluster's node has those hooks.)
+func ask(ctx context.Context, client redis.UniversalClient, qs []question) []outcome {
 	cmds := make([]*redis.Cmd, len(qs))
 	if len(qs) == 1 {
 		cmds[0] = probeScript.Run(ctx, client, qs[0].keys, qs[0].args...)
@@ -244,9 +241,7 @@ func ask(ctx context.Context, client, whole redis.UniversalClient, qs []question
 	}
 	out := make([]outcome, len(qs))
 	for i, q := range qs {
-		if elsewhere(cmds[i].Err()) {
-			cmds[i] = probeScript.Run(ctx, whole, q.keys, q.args...)
-		} else if unknownScript(cmds[i].Err()) {
+		if unknownScript(cmds[i].Err()) {
 			cmds[i] = probeScript.Run(ctx, client, q.keys, q.args...)
 		}
 		out[i].command = q.command
@@ -261,12 +256,6 @@ func ask(ctx context.Context, client, whole redis.UniversalClient, qs []question
 
 func unknownScript(err error) bool {
 	return errors.Is(err, redis.ErrNoScript) || redis.HasErrorPrefix(err, "NOSCRIPT")
-}
-
-// elsewhere reports whether the error means that a slot is served by another
-// primary of the Cluster than was asked.
-func elsewhere(err error) bool {
-	return redis.HasErrorPrefix(err, "MOVED") || redis.HasErrorPrefix(err, "ASK ")
 }
 
 // manySlots reports whether the error means that a script may not touch

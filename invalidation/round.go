@@ -57,7 +57,7 @@ func (p *prober) round(ctx context.Context) (again bool) {
 	out := 0
 	for _, t := range targets {
 		qs := p.questions(t)
-		if b.calls.start("probe "+t.name, func() { answers <- ask(ctx, t.client, b.opts.Client, qs) }) {
+		if b.calls.start("probe "+t.name, func() { answers <- ask(ctx, b.opts.Client, qs) }) {
 			out++
 		} else {
 			r.fail(errBusy)

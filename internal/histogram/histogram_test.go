@@ -89,6 +89,16 @@ func TestAnEmptySnapshotAnswers(t *testing.T) {
 	}
 }
 
+func TestASnapshotIsSummedUpInALine(t *testing.T) {
+	var h histogram.Histogram
+	for range 3 {
+		h.Observe(10 * time.Microsecond)
+	}
+	if got, want := h.Snapshot().String(), "3 observed, mean 10µs, median 6.666µs, 99% within 10µs"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestObserveIsConcurrentAndDoesNotAllocate(t *testing.T) {
 	var h histogram.Histogram
 	var wg sync.WaitGroup

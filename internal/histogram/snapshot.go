@@ -1,6 +1,7 @@
 package histogram
 
 import (
+	"fmt"
 	"math"
 	"time"
 )
@@ -50,4 +51,10 @@ func (s Snapshot) Quantile(q float64) time.Duration {
 		return lower + time.Duration(float64(b.UpperBound-lower)*(rank-below)/n)
 	}
 	return Largest
+}
+
+// String is a summary in one line.
+func (s Snapshot) String() string {
+	return fmt.Sprintf("%d observed, mean %v, median %v, 99%% within %v",
+		s.Count, s.Mean(), s.Quantile(0.5), s.Quantile(0.99))
 }
