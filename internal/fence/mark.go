@@ -64,6 +64,10 @@ func (m Mark) Detach() Mark {
 	return m
 }
 
+// Sequence is the number of the last invalidation that the copy is known to
+// include.
+func (m Mark) Sequence() uint64 { return m.AsOf & sequenceMask }
+
 // Valid reports whether a copy with this mark may be served, and the time on
 // the table's clock at which that was decided. It does not allocate.
 //

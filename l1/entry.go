@@ -1,0 +1,54 @@
+package l1
+
+import "github.com/doppio-cache/doppio/internal/fence"
+
+// entryOverhead is what an entry takes besides the bytes of its key and of its
+// value: 128 for the [Entry], and its share of Ristretto's two maps, the store
+// (57 bytes a slot) and the policy's costs (17 bytes a slot). How full a map is
+// depends on its history, so the share lies between 110 in a cache that has
+// just been filled and 255 in a small one whose entries have been replaced many
+// times; the allocator's rounding of the key is in it too. A test compares the
+// heap with what is accounted.
+const entryOverhead = 128 + 176
+
+// Entry is a value, or the knowledge that there is none, together with what is
+// needed to judge it. It must not be modified after [Cache.Put], nor put twice.
+//
+// The fields that every Get compares come first and fill one cache line.
+type Entry struct {
+	Region *Region
+	Key    string
+	Mark   fence.Mark // Mark.Hash is the hash of region and key
+
+	Value      any
+	Expires    int64    // end of its life on the fences' clock, in ns
+	StaleUntil int64    // until when it may be served stale, not before Expires; 0: never
+	Cost       int64    // bytes of the value; those of the key and of keeping it are added by Put. Below 0 counts as 0.
+	Token      [16]byte // fill token of the value in L2; zero if it has none
+	Negative   bool     // the origin has no such thing; Value says nothing
+}
+
+// Supersedes reports whether e is to stay when both e and old were put under
+// one hash: it is of another key, or its mark is of a later generation, or of
+// the same one and not older.
+//
+// Marks of two generations cannot be compared by their sequence: the later
+// generation began because the sequence went back, and nothing of the earlier
+// one can ever be valid again.
+func (e *Entry) Supersedes(old *Entry) bool {
+	switch {
+	case e.Region != old.Region || e.Key != old.Key:
+		// The hashes collide. An entry of another key must not keep this one
+		// out for ever because its mark happens to be newer.
+		return true
+	case e.Mark.Generation != old.Mark.Generation:
+		return e.Mark.Generation > old.Mark.Generation
+	default:
+		return e.Mark.AsOf >= old.Mark.AsOf
+	}
+}
+
+// bytes is what the entry is accounted for.
+func (e *Entry) bytes() int64 {
+	return max(e.Cost, 0) + int64(len(e.Key)) + entryOverhead
+}

@@ -1,0 +1,96 @@
+package l1
+
+import "github.com/dgraph-io/ristretto/v2"
+
+// worker is the state of the one goroutine of Ristretto's that works off the
+// queue. It calls processed, refused and evicted, holding no lock, and nobody
+// else touches this. It alone adds keys to the store and takes them out, so a
+// key that it finds there, or not, stays so during the call.
+type worker struct {
+	processed uint64 // puts that have left the queue
+	removable uint64 // at this count no Del is in the queue
+}
+
+// processed is called for each put that leaves the queue, before anything else
+// is done with it, and returns its cost.
+func (c *Cache) processed(e *Entry) int64 {
+	c.account.queued.Add(-1)
+	c.worker.processed++
+	return e.bytes()
+}
+
+// refused is called for each put that was queued as a new key's and not added.
+// If there is no such key, the policy found it not worth the room. Otherwise
+// the key was already there when its turn came, for one of three reasons:
+//
+//   - Put(1), Put(2) for a new key: both were queued as new, and the first was
+//     added. Ristretto would throw the second away. It is the newer one, so it
+//     is handed over again and now overwrites.
+//   - It lost against a newer entry when it was put (see overwrites); Ristretto
+//     then goes on as for a new key.
+//   - It won, but would have made a cache that is too full larger still. The key
+//     is taken out, so that the next entry put for it passes admission, which
+//     makes room for it. This entry is not put in its place at once: between
+//     the two steps a newer one may have been put, and would be gone.
+//
+// In the last two cases the policy has already noted the cost of the entry that
+// is not there. Handing over again the one that is makes it overwrite itself and
+// so corrects that.
+//
+// What is handed over comes back here only if a still newer entry overtakes it,
+// so this ends.
+func (c *Cache) refused(item *ristretto.Item[*Entry]) {
+	e := item.Value
+	present, ok := c.store.Get(item.Key)
+	switch {
+	case !ok:
+		c.account.refused.Add(1)
+	case !e.Supersedes(present):
+		c.account.outdated.Add(1)
+		c.rehand(present)
+	case e.bytes() <= present.bytes() || !c.overfull():
+		c.rehand(e)
+	default:
+		c.account.refused.Add(1)
+		if !c.remove(item.Key) {
+			c.rehand(present)
+		}
+	}
+}
+
+// rehand hands over an entry from the worker's own goroutine. At most one place
+// of the queue is taken here for the one that has just been given back.
+func (c *Cache) rehand(e *Entry) {
+	c.account.queued.Add(1)
+	c.hand(e)
+}
+
+// remove takes a key out of the store and the policy, unless the Del of an
+// earlier call may still be queued. Dels are not counted like puts, and were
+// the queue ever full, sending to it from the goroutine that empties it would
+// be the end. The queue is first in, first out: the Del has left it when as
+// many puts have been processed as were before it.
+func (c *Cache) remove(hash uint64) bool {
+	if c.worker.processed < c.worker.removable {
+		return false
+	}
+	c.store.Del(hash)
+	c.worker.removable = c.worker.processed + uint64(c.account.queued.Load()) + 1
+	return true
+}
+
+// evicted is called for each entry that had to make room, and by Close for all
+// that are left.
+func (c *Cache) evicted(*ristretto.Item[*Entry]) {
+	if !c.guard.closed.Load() {
+		c.account.evictions.Add(1)
+	}
+}
+
+// left is called, from any goroutine, for each put that ends; e is nil for a Del
+// that found nothing.
+func (c *Cache) left(e *Entry) {
+	if e != nil {
+		c.account.leave(e)
+	}
+}
