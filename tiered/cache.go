@@ -1,0 +1,61 @@
+package tiered
+
+import "context"
+
+// Cache is what services depend on. [*Region] is the real one; [Noop] always
+// loads. All methods are safe for concurrent use.
+//
+// Keys are non-empty strings of at most [MaxKeyBytes] bytes; others are an
+// [ErrInvalidKey].
+type Cache[V any] interface {
+	// Get returns what the tiers have. If they have nothing, the error is
+	// [ErrNotFound]; if the origin is known to have no such thing, it is
+	// [ErrAbsent] (which is an ErrNotFound); if Redis was needed and could not
+	// be used, it is [ErrUnavailable].
+	Get(ctx context.Context, key string, opts ...Option) (V, error)
+	// GetOrLoad returns what the tiers have, or calls load. Concurrent calls
+	// for a key share one load, in this process and, by a lease in Redis, in
+	// all instances. See [Region.GetOrLoad].
+	GetOrLoad(ctx context.Context, key string, load func(ctx context.Context, key string) (V, error), opts ...Option) (V, error)
+	// Set stores a value and invalidates all other copies. See [Region.Set].
+	Set(ctx context.Context, key string, value V, opts ...Option) error
+	// Delete invalidates keys everywhere. See [Node.Delete].
+	Delete(ctx context.Context, keys ...string) error
+}
+
+// Noop returns a cache that holds nothing: Get never finds, GetOrLoad always
+// loads (each call for itself), Set and Delete do nothing. For tests, and for
+// switching a cache off.
+func Noop[V any]() Cache[V] { return noop[V]{} }
+
+type noop[V any] struct{}
+
+func (noop[V]) Get(_ context.Context, key string, _ ...Option) (V, error) {
+	var zero V
+	if err := checkKey(key); err != nil {
+		return zero, err
+	}
+	return zero, ErrNotFound
+}
+
+func (noop[V]) GetOrLoad(ctx context.Context, key string, load func(context.Context, string) (V, error), _ ...Option) (V, error) {
+	var zero V
+	if err := checkKey(key); err != nil {
+		return zero, err
+	}
+	if load == nil {
+		return zero, errNilLoad
+	}
+	return load(ctx, key)
+}
+
+func (noop[V]) Set(_ context.Context, key string, _ V, _ ...Option) error { return checkKey(key) }
+
+func (noop[V]) Delete(_ context.Context, keys ...string) error {
+	for _, key := range keys {
+		if err := checkKey(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}

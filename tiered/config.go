@@ -1,0 +1,215 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/doppio-cache/doppio/codec"
+)
+
+// Defaults of a [Config].
+const (
+	DefaultTTL         = 5 * time.Minute
+	DefaultNegativeTTL = 30 * time.Second
+	DefaultJitter      = 0.1
+	DefaultLoadTimeout = 30 * time.Second
+)
+
+// maxRegionBytes bounds a region's name: it is part of every Redis key.
+const maxRegionBytes = 128
+
+// What the header of a value in Redis has room for.
+const (
+	maxCodecBytes  = 1<<8 - 1
+	maxSchemaBytes = 1<<16 - 1
+)
+
+// Mode says which tiers a region uses.
+type Mode uint8
+
+// Modes of a region.
+const (
+	BothTiers Mode = iota // L1 in front of L2
+	L1Only                // values stay in process memory; invalidations still reach all instances
+	L2Only                // values live in Redis alone; every read is a round trip
+)
+
+func (m Mode) String() string {
+	switch m {
+	case BothTiers:
+		return "both tiers"
+	case L1Only:
+		return "L1 only"
+	case L2Only:
+		return "L2 only"
+	default:
+		return fmt.Sprintf("Mode(%d)", uint8(m))
+	}
+}
+
+// Config describes a region: one kind of value.
+type Config[V any] struct {
+	// Name is required. It is part of every Redis key and of metrics, and must
+	// be the same on all instances: at most 128 bytes, no ':'.
+	Name string
+	// TTL is the life of a value in both tiers. Defaults to 5m.
+	TTL time.Duration
+	// L1TTL caps the life in L1. It must not be longer than TTL. Defaults to TTL.
+	L1TTL time.Duration
+	// Jitter shortens each life by a random share up to this, so that values
+	// stored together do not expire together. Below 1. Defaults to 0.1;
+	// negative: none.
+	Jitter float64
+	// NegativeTTL is how long "the origin has no such thing" is remembered.
+	// Defaults to 30s; negative: not at all.
+	NegativeTTL time.Duration
+	// NotFound are errors of the load that mean that the origin has no such
+	// thing (sql.ErrNoRows, your domain's), besides ErrNotFound.
+	NotFound []error
+	// LoadTimeout limits one load, and how long a call waits for another
+	// instance's load before it loads by itself. Defaults to 30s.
+	LoadTimeout time.Duration
+	// MaxL1Bytes is the size of the largest value that is kept in L1; larger
+	// ones live in L2 only. Defaults to Options.L1MaxBytes/64.
+	MaxL1Bytes int64
+	// Size is the number of bytes that a value takes in L1. Defaults to its
+	// encoded size; the overhead of an entry is added in either case. A region
+	// that is L1Only and has no Size encodes each loaded value just to know.
+	Size func(V) int64
+	// Codec encodes values for Redis. Defaults to codec.MsgPack.
+	Codec codec.Codec
+	// Schema identifies V's encoding. A value in Redis with another one is a
+	// miss, and is left there until it expires, so that two versions of a
+	// service do not keep overwriting each other. Defaults to a fingerprint of
+	// the type. One that is set by hand must be changed by hand with the type:
+	// nothing else keeps a value of the old type from being read as the new.
+	Schema string
+	// TTLFor is the life of a value, known from the value. 0: TTL; negative:
+	// the value is not cached. WithTTL takes precedence.
+	TTLFor func(key string, v V) time.Duration
+	// Clone makes every value that crosses the API the caller's own: what
+	// hits, waiters and the loading caller get, and what Set stores. Defaults
+	// to sharing: do not modify what you get.
+	Clone func(V) V
+	// Mode says which tiers are used. Defaults to BothTiers.
+	Mode Mode
+}
+
+// validate names all problems at once. node's options have been validated.
+func (cfg *Config[V]) validate(opts *Options) error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if err := checkRegionName(cfg.Name); err != nil {
+		bad("Name: %w", err)
+	}
+	for name, d := range map[string]time.Duration{"TTL": cfg.TTL, "L1TTL": cfg.L1TTL, "LoadTimeout": cfg.LoadTimeout} {
+		if d < 0 {
+			bad("%s is negative (%v)", name, d)
+		}
+	}
+	if cfg.L1TTL > orDefault(cfg.TTL, DefaultTTL) {
+		bad("L1TTL (%v) is longer than TTL (%v)", cfg.L1TTL, orDefault(cfg.TTL, DefaultTTL))
+	}
+	if !(cfg.Jitter < 1) { // also true for NaN
+		bad("Jitter is %v, must be below 1", cfg.Jitter)
+	}
+	for i, err := range cfg.NotFound {
+		if err == nil {
+			bad("NotFound[%d] is nil", i)
+		}
+	}
+	if cfg.MaxL1Bytes < 0 || cfg.MaxL1Bytes > opts.L1MaxBytes {
+		bad("MaxL1Bytes is %d, must be between 0 and Options.L1MaxBytes (%d)", cfg.MaxL1Bytes, opts.L1MaxBytes)
+	}
+	if cfg.Mode > L2Only {
+		bad("unknown Mode %d", cfg.Mode)
+	}
+	if opts.Local && cfg.Mode == L2Only {
+		bad("Mode is L2Only, but the node is Local and has no L2")
+	}
+	return errors.Join(append(errs, cfg.validateCodec(opts))...)
+}
+
+func (cfg *Config[V]) validateCodec(opts *Options) error {
+	c := cfg.Codec
+	if c == nil {
+		c = codec.MsgPack
+	} else if v := reflect.ValueOf(c); v.Kind() == reflect.Pointer && v.IsNil() {
+		return fmt.Errorf("Codec is a nil %T", c)
+	}
+	if (cfg.Mode == L1Only || opts.Local) && cfg.Size != nil {
+		return nil // nothing is ever encoded
+	}
+	var errs []error
+	if n := len(c.Name()); n > maxCodecBytes {
+		errs = append(errs, fmt.Errorf("the name of Codec has %d bytes, at most %d are allowed", n, maxCodecBytes))
+	}
+	if n := len(cfg.Schema); n > maxSchemaBytes {
+		errs = append(errs, fmt.Errorf("Schema has %d bytes, at most %d are allowed", n, maxSchemaBytes))
+	}
+	if err := codec.Check(c, reflect.TypeFor[V]()); err != nil {
+		errs = append(errs, fmt.Errorf("value type: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// withDefaults returns cfg with its zero fields filled in.
+func (cfg Config[V]) withDefaults(opts *Options) Config[V] {
+	cfg.TTL = orDefault(cfg.TTL, DefaultTTL)
+	cfg.L1TTL = orDefault(cfg.L1TTL, cfg.TTL)
+	cfg.NegativeTTL = orDefault(cfg.NegativeTTL, DefaultNegativeTTL)
+	cfg.LoadTimeout = orDefault(cfg.LoadTimeout, DefaultLoadTimeout)
+	cfg.Jitter = max(0, orDefault(cfg.Jitter, DefaultJitter))
+	cfg.MaxL1Bytes = orDefault(cfg.MaxL1Bytes, opts.L1MaxBytes/64)
+	if cfg.Codec == nil {
+		cfg.Codec = codec.MsgPack
+	}
+	if cfg.Schema == "" {
+		cfg.Schema = codec.Fingerprint(cfg.Codec, reflect.TypeFor[V]())
+	}
+	if opts.Local {
+		cfg.Mode = L1Only
+	}
+	return cfg
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+func checkRegionName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("it is empty")
+	case len(name) > maxRegionBytes:
+		return fmt.Errorf("it has %d bytes, at most %d are allowed", len(name), maxRegionBytes)
+	case strings.Contains(name, ":"):
+		return fmt.Errorf("%q contains ':'", name)
+	}
+	return nil
+}
+
+// notFound reports whether a load's error says that the origin has no such
+// thing. A load that ran out of time proves nothing, whatever it wraps.
+func (cfg *Config[V]) notFound(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return false
+	}
+	if errors.Is(err, ErrNotFound) {
+		return true
+	}
+	for _, target := range cfg.NotFound {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,77 @@
+package tiered
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Errors of the package. Test for them with [errors.Is].
+var (
+	// ErrNotFound says that a key is in no tier. A load may return it, wrapped
+	// or not, to say that the origin has no such thing.
+	ErrNotFound = errors.New("doppio: not found")
+	// ErrAbsent says that the origin is known to have no such thing (a
+	// negative entry, or a load that has just said so). It is an ErrNotFound.
+	ErrAbsent = fmt.Errorf("%w: known to be absent", ErrNotFound)
+	// ErrClosed says that the node was closed or is shutting down.
+	ErrClosed = errors.New("doppio: node is closed")
+	// ErrUnavailable says that the shared tier was needed and could not be used.
+	ErrUnavailable = errors.New("doppio: shared tier is unavailable")
+	// ErrInvalidKey says that a key is empty or longer than [MaxKeyBytes].
+	ErrInvalidKey = errors.New("doppio: invalid key")
+	// ErrInvalidOption says that an [Option] makes no sense for the call.
+	ErrInvalidOption = errors.New("doppio: invalid option")
+	// ErrLoadTimeout says that a load took longer than Config.LoadTimeout. It
+	// is a [context.DeadlineExceeded] too.
+	ErrLoadTimeout = errors.New("doppio: load timed out")
+)
+
+// PendingError says that Redis has not confirmed an invalidation: it may have
+// happened or not. It is queued in this process and is sent again until it
+// succeeds, so there is nothing to be repeated by the caller. Until then this
+// instance neither serves nor stores the keys' cached values; other instances
+// may serve what they have.
+type PendingError struct {
+	Refs []Ref // what is queued
+	Err  error // why it was not confirmed
+}
+
+func (e *PendingError) Error() string {
+	const shown = 3
+	names := make([]string, 0, shown+1)
+	for i, r := range e.Refs {
+		if i == shown {
+			names = append(names, fmt.Sprintf("and %d more", len(e.Refs)-shown))
+			break
+		}
+		names = append(names, r.String())
+	}
+	return fmt.Sprintf("doppio: invalidation of %s is queued, not confirmed: %v", strings.Join(names, ", "), e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *PendingError) Unwrap() error { return e.Err }
+
+// LoadPanicError is what every caller that waits for a load gets when the load
+// panics or calls [runtime.Goexit].
+type LoadPanicError struct {
+	Region string
+	Key    string
+	Value  any    // what was passed to panic; nil after Goexit
+	Goexit bool   // the load called runtime.Goexit
+	Stack  []byte // of the load's goroutine; nil after Goexit
+}
+
+func (e *LoadPanicError) Error() string {
+	if e.Goexit {
+		return fmt.Sprintf("doppio: load of %s:%s called runtime.Goexit", e.Region, e.Key)
+	}
+	return fmt.Sprintf("doppio: load of %s:%s panicked: %v", e.Region, e.Key, e.Value)
+}
+
+// Unwrap returns the value passed to panic if that was an error.
+func (e *LoadPanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}

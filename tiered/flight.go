@@ -1,0 +1,205 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/doppio-cache/doppio/internal/fence"
+	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/l2"
+)
+
+// loadFunc is a caller's load function on boxed values.
+type loadFunc func(ctx context.Context) (any, error)
+
+// flightKind separates flights that may not stand in for each other: one that
+// may be answered by a tier, and one that must load, are different questions.
+type flightKind int
+
+const (
+	flightRead       flightKind = iota // L2 only
+	flightLoad                         // L2, then the origin
+	flightBypassRead                   // the same two without a look at L1
+	flightBypassLoad
+	flightForce // the origin
+	flightKinds
+)
+
+func kindOf(c call, load loadFunc) flightKind {
+	switch {
+	case c.force:
+		return flightForce
+	case c.bypass && load == nil:
+		return flightBypassRead
+	case c.bypass:
+		return flightBypassLoad
+	case load == nil:
+		return flightRead
+	default:
+		return flightLoad
+	}
+}
+
+// outcome is what a flight brings back. It is shared by all its callers and
+// must not be changed.
+type outcome struct {
+	value   any
+	err     error
+	source  Source
+	expires int64       // in L1, on the fences' clock; 0: not kept there
+	stamp   fence.Stamp // taken before the flight's first step
+	mark    fence.Mark  // of the value, if a tier holds it
+}
+
+// copyOf is a value on its way into L1.
+type copyOf struct {
+	value    any
+	negative bool
+	encoded  int // length of the encoding; -1: not known
+	mark     fence.Mark
+	since    int64 // on the fences' clock: from when life counts
+	life     lifetime
+	token    l2.Token
+}
+
+// maxReloads is how often a caller discards what a flight brought because an
+// invalidation came in meanwhile. After that it takes a value whose load began
+// after the call: that is as fresh as the caller can ask for, and a key that is
+// invalidated faster than it can be loaded must not keep its readers forever.
+const maxReloads = 3
+
+// fetch answers a call that L1 could not answer.
+func (r *region) fetch(ctx context.Context, k keyspace.Key, c call, load loadFunc) (*outcome, error) {
+	arrival := r.node.fences.Now()
+	kind := kindOf(c, load)
+	for attempt := 0; ; attempt++ {
+		out, err := r.fly(ctx, kind, k, c, load)
+		if err != nil {
+			return nil, err
+		}
+		if r.acceptable(out, kind, arrival, attempt) {
+			return out, nil
+		}
+		r.counters.reloads.Add(1)
+	}
+}
+
+// acceptable decides whether a caller that arrived at the given time may take
+// what the flight brought.
+//
+// Two things can be wrong with it. An invalidation was heard since the flight
+// began: the flight may have read what was invalidated. (If a tier confirmed
+// the value at a later sequence, the value's own mark tells that it is good
+// nevertheless.) Or the flight began before the caller arrived, so long ago
+// that an invalidation could have been lost: A flight begins, another instance
+// deletes, the message is lost, more than the bound passes, the caller arrives
+// and joins. Then nothing but the lease can tell that the flight is too old.
+func (r *region) acceptable(out *outcome, kind flightKind, arrival int64, attempt int) bool {
+	own := out.stamp.T0 >= arrival
+	if !own && kind >= flightBypassRead {
+		return false // these promise an answer that was made after the call
+	}
+	if out.err != nil && !errors.Is(out.err, ErrNotFound) {
+		return true // not a value, so it cannot be an old one
+	}
+	fences := r.node.fences
+	if own && attempt >= maxReloads {
+		return true
+	}
+	fresh := fences.Passes(&out.stamp)
+	if !fresh && out.mark.Generation != 0 {
+		_, fresh = fences.Valid(&out.mark)
+	}
+	return fresh && (own || fences.Confirmed(&out.stamp))
+}
+
+// fly joins the flight of this kind for the key, or begins one. The caller
+// leaves when its own context ends; the flight goes on for the others.
+func (r *region) fly(ctx context.Context, kind flightKind, k keyspace.Key, c call, load loadFunc) (*outcome, error) {
+	n := r.node
+	if n.refusing() {
+		return nil, ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("doppio: %s:%s: %w", r.name, k.Name, err)
+	}
+	ch := r.flights[kind].DoChan(k.Name, func() (any, error) {
+		if !n.gate.enter() {
+			return &outcome{err: ErrClosed}, nil
+		}
+		defer n.gate.leave()
+		f := &flight{region: r, key: k, call: c, kind: kind, load: load}
+		return f.run(context.WithoutCancel(ctx)), nil
+	})
+	select {
+	case res := <-ch:
+		return res.Val.(*outcome), nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("doppio: %s:%s: %w", r.name, k.Name, ctx.Err())
+	case <-n.done:
+		return nil, ErrClosed
+	}
+}
+
+// flight is one attempt to get a value, on behalf of all who wait for it.
+type flight struct {
+	*region
+	key   keyspace.Key
+	call  call
+	kind  flightKind
+	load  loadFunc
+	stamp fence.Stamp
+}
+
+// run never panics: it runs in a goroutine of singleflight's, where a panic
+// would end the process. (Load functions have a goroutine of their own.)
+func (f *flight) run(ctx context.Context) (out *outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			out = f.failed(&LoadPanicError{Region: f.name, Key: f.key.Name, Value: p, Stack: debug.Stack()})
+		}
+	}()
+	f.air.takeOff(f.key.Name)
+	defer func() {
+		if f.air.land(f.key.Name) && out != nil && out.mark.Generation != 0 {
+			f.node.fences.Raise(f.key.Hash, out.mark.Sequence())
+		}
+	}()
+	f.stamp = f.node.fences.Stamp(f.key.Hash)
+	if f.kind == flightRead || f.kind == flightLoad {
+		if out := f.again(); out != nil {
+			return out
+		}
+	}
+	switch {
+	case !f.usesL2():
+		return f.withoutL2(ctx)
+	case !f.node.usable(f.key):
+		return f.detached(ctx, nil)
+	default:
+		return f.throughL2(ctx)
+	}
+}
+
+// again looks at L1 once more. Callers that missed before another flight ended,
+// and came to this one after, would otherwise load a second time.
+func (f *flight) again() *outcome {
+	if !f.usesL1() {
+		return nil
+	}
+	e, now := f.node.l1.Get(f.l1, f.key.Hash, f.key.Name)
+	if e == nil || now >= e.Expires {
+		return nil
+	}
+	out := &outcome{value: e.Value, source: SourceL1, expires: e.Expires, stamp: f.stamp, mark: e.Mark}
+	if e.Negative {
+		out.err = ErrAbsent
+	}
+	return out
+}
+
+func (f *flight) failed(err error) *outcome {
+	return &outcome{err: err, stamp: f.stamp}
+}

@@ -1,0 +1,48 @@
+package tiered
+
+import "sync"
+
+// gate counts what is running and can be shut. (A sync.WaitGroup must not be
+// added to while somebody waits for it to reach zero, which is just what
+// happens when a call comes in during Close.)
+type gate struct {
+	mu      sync.Mutex
+	shut    bool
+	running int
+	idle    chan struct{} // closed when shut and nothing is running
+}
+
+func newGate() *gate { return &gate{idle: make(chan struct{})} }
+
+// enter counts one more; false: the gate is shut.
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut {
+		return false
+	}
+	g.running++
+	return true
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running--
+	if g.shut && g.running == 0 {
+		close(g.idle)
+	}
+}
+
+// close shuts the gate; idle is closed as soon as nothing is running.
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut {
+		return
+	}
+	g.shut = true
+	if g.running == 0 {
+		close(g.idle)
+	}
+}

@@ -1,0 +1,112 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/doppio-cache/doppio/internal/keyspace"
+)
+
+// Delete invalidates keys of any regions, in one round trip to each of Redis's
+// masters concerned. It returns nil only if all were confirmed: from then on no
+// read that begins on this instance returns an older value, and none on any
+// other instance that begins more than Options.MaxStaleness later.
+//
+// If Redis does not confirm, or ctx ends before it does, the rest is queued and
+// the error is a [*PendingError]. A ref that is not valid is an [ErrInvalidKey];
+// the valid ones are invalidated all the same.
+func (n *Node) Delete(ctx context.Context, refs ...Ref) error {
+	if n == nil {
+		return errNilNode
+	}
+	keys := make([]keyspace.Key, 0, len(refs))
+	var errs []error
+	for _, ref := range refs {
+		if err := ref.check(); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		keys = append(keys, ref.hashed())
+	}
+	return errors.Join(append(errs, n.invalidate(ctx, "", keys))...)
+}
+
+// invalidate makes one call of all keys. region is for the observer.
+func (n *Node) invalidate(ctx context.Context, region string, keys []keyspace.Key) error {
+	if n.closed.Load() {
+		return ErrClosed
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	if n.l2 == nil {
+		for _, k := range keys {
+			n.fences.Advance(k.Hash)
+			n.forget(k)
+		}
+		return nil
+	}
+	op := Operation{Kind: OpInvalidate, Region: region}
+	if len(keys) == 1 {
+		op.Region, op.Key = keys[0].Region, keys[0].Name
+	}
+	ctx, told := n.observe(ctx, op)
+	err := n.invalidateL2(ctx, keys)
+	if told != nil {
+		told(err)
+	}
+	return err
+}
+
+func (n *Node) invalidateL2(ctx context.Context, keys []keyspace.Key) error {
+	var unknown []keyspace.Key
+	var errs []error
+	for _, res := range n.l2.InvalidateAll(ctx, keys) {
+		if res.Err != nil {
+			unknown = append(unknown, res.Keys...)
+			errs = append(errs, res.Err)
+			continue
+		}
+		n.confirmed(res.Partition, res.Keys, res.Seq)
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	return n.unconfirmed(unknown, errors.Join(errs...))
+}
+
+// confirmed applies this instance's own invalidation before its message has
+// come round. First the stripes, then the flights: a caller that comes between
+// the two joins a flight whose stamp no longer passes, and loads again.
+func (n *Node) confirmed(partition int, keys []keyspace.Key, seq uint64) {
+	for _, k := range keys {
+		n.fences.Raise(k.Hash, seq)
+		n.forget(k)
+	}
+	n.sent.Add(1)
+	n.backplane.Acknowledged(partition, keys)
+}
+
+// unconfirmed queues invalidations of which nobody knows whether they have
+// happened. Enqueue also voids this instance's copies of the keys, and what its
+// flights are about to bring: it behaves as if they had.
+func (n *Node) unconfirmed(keys []keyspace.Key, cause error) error {
+	if n.closed.Load() {
+		return fmt.Errorf("%w: invalidation was not confirmed: %w", ErrClosed, cause)
+	}
+	n.backplane.Enqueue(keys)
+	refs := make([]Ref, len(keys))
+	for i, k := range keys {
+		n.forget(k)
+		refs[i] = refOf(k)
+	}
+	return &PendingError{Refs: refs, Err: unavailable(cause)}
+}
+
+// forget makes sure that the next caller joins no flight that began before.
+func (n *Node) forget(k keyspace.Key) {
+	if r := n.region(k.Region); r != nil {
+		r.forget(k.Name)
+	}
+}

@@ -1,0 +1,235 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/doppio-cache/doppio/internal/fence"
+	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/l2"
+)
+
+// lifetime is what is left of a life; at most 0: none.
+type lifetime = time.Duration
+
+// loaded is what a load brought, ready to be stored.
+type loaded struct {
+	value    any
+	err      error
+	absent   bool   // err says that the origin has no such thing
+	payload  []byte // the encoding; nil if not needed or not possible
+	encoded  int    // its length; -1: not known
+	life     lifetime
+	unstored error // why the value cannot be stored
+}
+
+// withoutL2 loads for a region that lives in L1 only. What is loaded includes
+// every invalidation heard before, see [fence.Stamp.Mark].
+func (f *flight) withoutL2(ctx context.Context) *outcome {
+	if f.load == nil {
+		return f.failed(ErrNotFound)
+	}
+	return f.loadBeside(ctx, f.stamp.Mark())
+}
+
+// detached answers without Redis, because of cause or because it is known to
+// be out of use. What is loaded lives in L1 for the bound at most, whatever
+// comes back meanwhile, and never gets into L2.
+func (f *flight) detached(ctx context.Context, cause error) *outcome {
+	if f.node.closed.Load() {
+		return f.failed(ErrClosed)
+	}
+	if f.load == nil {
+		return f.failed(unavailable(cause))
+	}
+	// The load begins now, not when Redis was first asked.
+	f.stamp = f.node.fences.Stamp(f.key.Hash)
+	return f.loadBeside(ctx, f.stamp.Mark().Detach())
+}
+
+// loadUncached loads and keeps nothing.
+func (f *flight) loadUncached(ctx context.Context) *outcome {
+	return f.loadBeside(ctx, fence.Mark{})
+}
+
+// loadBeside loads without a lease and keeps the value in L1 under the mark.
+func (f *flight) loadBeside(ctx context.Context, mark fence.Mark) *outcome {
+	since := f.node.fences.Now()
+	l := f.callLoad(ctx, !f.values.sized && f.usesL1())
+	out := f.brought(l)
+	if l.life <= 0 || l.encoded < 0 && !f.values.sized && !l.absent {
+		return out
+	}
+	life := l.life
+	if mark.Detached {
+		life = min(life, f.node.fences.Bound()-time.Duration(since-mark.T0))
+	}
+	out.expires = f.keep(f.key, copyOf{value: l.value, negative: l.absent, encoded: l.encoded, mark: mark, since: since, life: life})
+	if out.expires != 0 {
+		out.mark = mark
+		// Nothing but L1 can answer the callers that come next, and Ristretto
+		// applies what it is given a moment later: they would load again.
+		f.node.l1.Wait()
+	}
+	return out
+}
+
+// loadHolding loads under a lease and stores the value in both tiers. Whatever
+// happens, the lease does not outlive the load.
+func (f *flight) loadHolding(ctx context.Context, lease l2.Lease) *outcome {
+	filled := false
+	defer func() {
+		if !filled {
+			f.node.l2.Release(lease)
+		}
+	}()
+	l := f.callLoad(ctx, true)
+	out := f.brought(l)
+	if l.life <= 0 || l.unstored != nil {
+		return out
+	}
+	if f.node.backplane.Pending(f.key.Hash) {
+		// An invalidation began after the load and could not reach Redis, so
+		// the lease is still there: the fill would succeed with an old value.
+		f.counters.fillsRejected.Add(1)
+		return out
+	}
+	since := f.node.fences.Now()
+	res, err := f.fillL2(ctx, f.key, lease, fillOf(f.region, l))
+	switch {
+	case err != nil:
+		// It may have been stored or not. The copy is as of the lease's grant,
+		// but with Redis out of reach it lives like any that is made alone.
+		out.mark = f.stamp.At(lease.Seq).Detach()
+		l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
+	case !res.Accepted:
+		filled = true // there is no lease of ours any more
+		f.counters.fillsRejected.Add(1)
+		return out
+	default:
+		filled = true
+		out.mark = f.stamp.At(res.Seq)
+	}
+	out.expires = f.keep(f.key, copyOf{
+		value: l.value, negative: l.absent, encoded: l.encoded,
+		mark: out.mark, since: since, life: l.life, token: lease.Token,
+	})
+	return out
+}
+
+func fillOf(r *region, l loaded) l2.Fill {
+	f := l2.Fill{Kind: l2.Live, Codec: r.codec, Schema: r.schema, Payload: l.payload, Life: l.life}
+	if l.absent {
+		f.Kind = l2.Negative
+	}
+	return f
+}
+
+func (f *flight) brought(l loaded) *outcome {
+	if l.unstored != nil {
+		f.counters.encodeErrors.Add(1)
+		f.warnOnce("a loaded value cannot be encoded and is not cached", "key", f.key.Name, "error", l.unstored)
+	}
+	return &outcome{value: l.value, err: l.err, source: SourceLoad, stamp: f.stamp}
+}
+
+// callLoad runs the load function, and everything else of the caller's that
+// goes with a load, in a goroutine of its own: a panic or runtime.Goexit must
+// reach the waiters as an error, and a function that ignores its context must
+// not hold them longer than LoadTimeout. (That goroutine then ends when the
+// function does; what it brings is thrown away.)
+func (f *flight) callLoad(ctx context.Context, encode bool) (l loaded) {
+	f.counters.loads.Add(1)
+	ctx, done := f.watch(ctx, OpLoad, f.key.Name)
+	defer func() {
+		if l.err != nil && !l.absent {
+			f.counters.loadErrors.Add(1)
+		}
+		done(l.err)
+	}()
+	ctx, cancel := context.WithTimeoutCause(ctx, f.loadTimeout, ErrLoadTimeout)
+	defer cancel()
+	defer context.AfterFunc(f.node.ctx, cancel)()
+	ch := make(chan loaded, 1)
+	go func() {
+		var l loaded
+		returned := false
+		defer func() {
+			if !returned {
+				l = loaded{err: f.panicked(recover())}
+			}
+			ch <- l
+		}()
+		l = f.prepare(ctx, encode)
+		returned = true
+	}()
+	select {
+	case l = <-ch:
+	case <-ctx.Done():
+		select {
+		case l = <-ch: // it was just in time
+		default:
+			l = loaded{err: ctx.Err()}
+		}
+	}
+	if l.err != nil && !l.absent && ctx.Err() != nil {
+		// Also if the load was the first to say so: it is chance who is.
+		l.err = f.ended(ctx, l.err)
+	}
+	return l
+}
+
+// prepare loads, and works out what storing the value takes.
+func (f *flight) prepare(ctx context.Context, encode bool) loaded {
+	v, err := f.load(ctx)
+	if err != nil {
+		if !f.values.notFound(err) {
+			return loaded{err: err, encoded: -1}
+		}
+		l := loaded{err: fmt.Errorf("%w: %w", ErrAbsent, err), absent: true}
+		if f.negativeTTL > 0 {
+			l.life = f.jittered(f.negativeTTL)
+		}
+		return l
+	}
+	l := loaded{value: f.values.clone(v), encoded: -1, life: f.life(f.key.Name, v, f.call)}
+	if encode && l.life > 0 {
+		if l.payload, l.unstored = f.values.encode(v); l.unstored == nil {
+			l.encoded = len(l.payload)
+		}
+	}
+	return l
+}
+
+func (f *flight) panicked(p any) error {
+	e := &LoadPanicError{Region: f.name, Key: f.key.Name, Value: p, Goexit: p == nil}
+	if p != nil {
+		e.Stack = debug.Stack()
+	}
+	return e
+}
+
+// ended is the error of a load whose context ended before it had an answer;
+// err is what it said itself, or the context's error.
+func (f *flight) ended(ctx context.Context, err error) error {
+	if f.node.closed.Load() {
+		return fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	if !errors.Is(context.Cause(ctx), ErrLoadTimeout) {
+		return err
+	}
+	if !errors.Is(err, ctx.Err()) {
+		err = fmt.Errorf("%w: %w", ctx.Err(), err)
+	}
+	return fmt.Errorf("%w after %v: %s:%s: %w", ErrLoadTimeout, f.loadTimeout, f.name, f.key.Name, err)
+}
+
+func (r *region) fillL2(ctx context.Context, k keyspace.Key, lease l2.Lease, fill l2.Fill) (l2.Filled, error) {
+	ctx, done := r.watch(ctx, OpL2Fill, k.Name)
+	res, err := r.node.l2.Fill(ctx, lease, fill)
+	done(err)
+	return res, err
+}

@@ -1,0 +1,55 @@
+package tiered
+
+import (
+	"context"
+
+	"github.com/doppio-cache/doppio/internal/keyspace"
+)
+
+// Loading is a region with its key and load functions bound, see [Bind]. It is
+// safe for concurrent use.
+type Loading[K comparable, V any] struct {
+	region *Region[V]
+	key    func(K) string
+	load   func(context.Context, K) (V, error)
+}
+
+// Bind fixes the key and load functions of a region once, so that keys may be
+// typed and a hit allocates nothing even if load is a method value. key must
+// give different strings for different keys (see [Key]).
+func Bind[K comparable, V any](r *Region[V], key func(K) string, load func(context.Context, K) (V, error)) *Loading[K, V] {
+	return &Loading[K, V]{region: r, key: key, load: load}
+}
+
+// Get is [Region.GetOrLoad] with the bound functions. A nil function is an
+// error of every Get.
+func (l *Loading[K, V]) Get(ctx context.Context, k K, opts ...Option) (V, error) {
+	var zero V
+	if l == nil || l.region == nil {
+		return zero, errNilRegion
+	}
+	if l.key == nil {
+		return zero, errNilKey
+	}
+	r := l.region
+	key := l.key(k)
+	if len(opts) == 0 {
+		if v, err, hit := r.peek(key, keyspace.Hash(r.core.name, key)); hit {
+			return v, err
+		}
+	}
+	c, err := resolve(opGetOrLoad, r.core.mode, opts)
+	if err == nil && l.load == nil {
+		err = errNilLoad
+	}
+	if err != nil {
+		return zero, err
+	}
+	return r.miss(ctx, key, l.boxed(k), c, len(opts) > 0)
+}
+
+// boxed binds the load function to its key. It is a method of its own so that k
+// moves to the heap on a miss only.
+func (l *Loading[K, V]) boxed(k K) loadFunc {
+	return func(ctx context.Context) (any, error) { return l.load(ctx, k) }
+}

@@ -1,0 +1,234 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/doppio-cache/doppio/internal/fence"
+	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/invalidation"
+	"github.com/doppio-cache/doppio/l1"
+	"github.com/doppio-cache/doppio/l2"
+)
+
+var errNilNode = errors.New("doppio: nil Node (did Open return an error?)")
+
+// Node is this process's part of the cache: it owns the L1, the subscription
+// to invalidations and the probe that makes sure that none was missed. There
+// should be one per process. It is safe for concurrent use.
+type Node struct {
+	opts   Options
+	log    *slog.Logger
+	layout *keyspace.Layout
+	fences *fence.Table
+	l1     *l1.Cache
+
+	// Nil in a Local node.
+	l2        sharedTier
+	backplane backplane
+
+	ctx    context.Context // ends with the node; parent of nothing but loads
+	cancel context.CancelFunc
+	done   <-chan struct{} // ctx.Done()
+	gate   *gate           // flights and writes that are running
+
+	closeOnce sync.Once
+	closeErr  error
+	closed    atomic.Bool
+	draining  atomic.Bool
+	sent      atomic.Uint64 // invalidations that Redis has confirmed
+
+	mu      sync.RWMutex
+	regions map[string]*region
+}
+
+// Open joins this process to the cache. Options are checked all at once; the
+// error joins all problems. Redis being down is no error: the node starts
+// degraded and recovers by itself. ctx bounds Open itself, not the node's life.
+//
+// The node has goroutines and a Redis subscription until [Node.Shutdown] or
+// [Node.Close].
+func Open(ctx context.Context, opts Options) (*Node, error) {
+	opts = opts.withDefaults()
+	layout, layoutErr := keyspace.New(opts.Prefix, opts.Partitions)
+	if err := errors.Join(opts.validate(), layoutErr); err != nil {
+		return nil, fmt.Errorf("doppio: invalid options: %w", errors.Join(err, clientProblem(&opts)))
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("doppio: open: %w", err)
+	}
+	n := &Node{
+		opts:    opts,
+		log:     opts.Logger,
+		layout:  layout,
+		fences:  fence.New(opts.Partitions, opts.MaxStaleness, opts.L1MaxBytes),
+		gate:    newGate(),
+		regions: make(map[string]*region),
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.done = n.ctx.Done()
+	if err := n.start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("doppio: open: %w", err), n.Close())
+	}
+	return n, nil
+}
+
+// clientProblem adds what is wrong with the client to other problems.
+func clientProblem(opts *Options) error {
+	if opts.Local || isNil(opts.Redis) {
+		return nil
+	}
+	return l2.CheckClient(opts.Redis)
+}
+
+// start makes the tiers. What was made before an error is closed by Close.
+func (n *Node) start() error {
+	var err error
+	if n.l1, err = l1.New(l1.Options{MaxBytes: n.opts.L1MaxBytes, Fences: n.fences}); err != nil {
+		return err
+	}
+	if n.opts.Local {
+		n.fences.GrantForever()
+		return nil
+	}
+	origin := rand.Uint64()
+	store, err := l2.New(l2.Options{
+		Client:    n.opts.Redis,
+		Layout:    n.layout,
+		Timeout:   n.opts.L2Timeout,
+		Announcer: invalidation.Encoder{Origin: origin},
+		Logger:    n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.l2 = store
+	bp, err := invalidation.Start(invalidation.Options{
+		Client:  n.opts.Redis,
+		Layout:  n.layout,
+		Fences:  n.fences,
+		Origin:  origin,
+		Timeout: n.opts.L2Timeout,
+		Retrier: store,
+		Logger:  n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.backplane = bp
+	return nil
+}
+
+// Ready waits until the node hears invalidations, so that a service can start
+// warm. It is for start-up, not for a readiness probe: a node that is not
+// ready answers all the same, only slower. Its error wraps ctx's and says what
+// is missing; at once if other instances use another layout, see
+// [Options.Partitions].
+func (n *Node) Ready(ctx context.Context) error {
+	switch {
+	case n == nil:
+		return errNilNode
+	case n.closed.Load():
+		return ErrClosed
+	case n.backplane == nil:
+		return nil
+	}
+	return n.backplane.Ready(ctx)
+}
+
+// Ref names a key of a region for [Node.Delete]. Neither is checked before it
+// is used, and the region need not be declared in this process.
+func (n *Node) Ref(region, key string) Ref { return Ref{region: region, key: key} }
+
+// Close stops everything at once: calls that wait return [ErrClosed],
+// invalidations that Redis has not confirmed are lost (use [Node.Shutdown] to
+// wait for them). It does not close the Redis client. It is idempotent, and
+// complete when it returns, except for load functions that ignore their
+// context: their goroutines end when they do.
+func (n *Node) Close() error {
+	if n == nil {
+		return errNilNode
+	}
+	n.closeOnce.Do(func() {
+		n.closed.Store(true)
+		n.gate.close()
+		n.cancel()
+		var errs []error
+		if n.l2 != nil {
+			errs = append(errs, n.l2.Close())
+		}
+		if n.backplane != nil {
+			errs = append(errs, n.backplane.Close())
+		}
+		<-n.gate.idle
+		if n.l1 != nil {
+			errs = append(errs, n.l1.Close())
+		}
+		n.closeErr = errors.Join(errs...)
+	})
+	return n.closeErr
+}
+
+// Shutdown takes no new loads, waits until the running ones have ended and
+// Redis has confirmed all queued invalidations, then closes the node. If ctx
+// ends before, the node is closed all the same and the error says what was
+// given up.
+func (n *Node) Shutdown(ctx context.Context) error {
+	if n == nil {
+		return errNilNode
+	}
+	if n.closed.Load() {
+		return n.Close()
+	}
+	n.draining.Store(true)
+	n.gate.close()
+	var errs []error
+	select {
+	case <-n.gate.idle:
+	case <-n.done:
+	case <-ctx.Done():
+		errs = append(errs, fmt.Errorf("doppio: shutdown: loads still running: %w", ctx.Err()))
+	}
+	if n.backplane != nil {
+		errs = append(errs, n.backplane.Drain(ctx))
+	}
+	return errors.Join(append(errs, n.Close())...)
+}
+
+// refusing reports whether new loads are refused.
+func (n *Node) refusing() bool { return n.closed.Load() || n.draining.Load() }
+
+// conflicted reports whether other instances use another layout. Then neither
+// tier may be used: their invalidations would not be heard here.
+func (n *Node) conflicted() bool { return n.backplane != nil && n.backplane.Err() != nil }
+
+// usable reports whether a key may be read from, and filled into, L2. (Whether
+// Redis is up is the store's to know: it answers at once if not.)
+func (n *Node) usable(k keyspace.Key) bool {
+	return n.l2 != nil && !n.backplane.Pending(k.Hash) && !n.conflicted()
+}
+
+// declare registers a region under its name.
+func (n *Node) declare(r *region) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.refusing() {
+		return ErrClosed
+	}
+	if _, taken := n.regions[r.name]; taken {
+		return fmt.Errorf("doppio: region %q is declared already", r.name)
+	}
+	n.regions[r.name] = r
+	return nil
+}
+
+func (n *Node) region(name string) *region {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.regions[name]
+}

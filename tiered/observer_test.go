@@ -1,0 +1,172 @@
+package tiered_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/doppio-cache/doppio/tiered"
+)
+
+// observer notes what it is told, and marks the contexts.
+type observer struct {
+	mu     sync.Mutex
+	began  []tiered.Operation
+	ended  []string
+	silent bool // return no function
+}
+
+type operationKey struct{}
+
+func (o *observer) Observe(ctx context.Context, op tiered.Operation) (context.Context, func(error)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.began = append(o.began, op)
+	if o.silent {
+		return ctx, nil
+	}
+	return context.WithValue(ctx, operationKey{}, op.Kind), func(err error) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		line := fmt.Sprintf("%s %s:%s", op.Kind, op.Region, op.Key)
+		if err != nil {
+			line += " " + err.Error()
+		}
+		o.ended = append(o.ended, line)
+	}
+}
+
+// told is what has ended since the last time that it was asked for.
+func (o *observer) told(t *testing.T) []string {
+	t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.began) != len(o.ended) {
+		t.Errorf("%d operations began, %d have ended", len(o.began), len(o.ended))
+	}
+	ended := o.ended
+	o.began, o.ended = nil, nil
+	return ended
+}
+
+func (b *bubble) observed(t *testing.T) (*tiered.Node, *observer) {
+	t.Helper()
+	o := new(observer)
+	return b.node(t, func(opts *tiered.Options) { opts.Observer = o }), o
+}
+
+// The observer is told of each call to Redis and each load, with region, key
+// and error, and of nothing else.
+func TestObserverIsToldOfCallsAndLoads(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		n, o := b.observed(t)
+		r := region(t, n, tiered.Config[int]{Name: "items"})
+		l1Only := region(t, n, tiered.Config[int]{Name: "l1", Mode: tiered.L1Only})
+		region(t, n, tiered.Config[int]{Name: "others"})
+		errBroken := errors.New("broken")
+		s, broken, missing := &source[int]{value: 7}, &source[int]{err: errBroken}, &source[int]{err: tiered.ErrNotFound}
+		load := func(r *tiered.Region[int], key string, s *source[int], opts ...tiered.Option) func() {
+			return func() { _, _ = r.GetOrLoad(t.Context(), key, s.load, opts...) }
+		}
+		steps := []struct {
+			name string
+			do   func()
+			want []string
+		}{
+			{"Get", func() { _, _ = r.Get(t.Context(), "k") }, []string{"l2.get items:k"}},
+			{"a load", load(r, "k", s), []string{"l2.get items:k", "l2.get_lease items:k", "load items:k", "l2.fill items:k"}},
+			{"an L1 hit", load(r, "k", s), nil},
+			{"an L1 hit with options", load(r, "k", s, tiered.WithInfo(new(tiered.Info))), nil},
+			{"an L2 hit", load(r, "k", s, tiered.BypassL1()), []string{"l2.get items:k"}},
+			{"a failed load", load(r, "f", broken), []string{"l2.get items:f", "l2.get_lease items:f", "load items:f broken"}},
+			{"an absence", load(r, "n", missing), []string{
+				"l2.get items:n", "l2.get_lease items:n", "load items:n doppio: not found: known to be absent: doppio: not found", "l2.fill items:n",
+			}},
+			{"a load in L1 only", load(l1Only, "k", s), []string{"load l1:k"}},
+			{"Set", func() { _ = r.Set(t.Context(), "s", 1) }, []string{"l2.begin_set items:s", "l2.fill items:s"}},
+			{"Delete of one key", func() { _ = r.Delete(t.Context(), "k") }, []string{"l2.invalidate items:k"}},
+			{"Delete of several keys", func() { _ = r.Delete(t.Context(), "k", "l") }, []string{"l2.invalidate items:"}},
+			{"Delete in several regions", func() { _ = n.Delete(t.Context(), n.Ref("items", "k"), n.Ref("others", "k")) }, []string{"l2.invalidate :"}},
+			{"Delete of one ref", func() { _ = n.Delete(t.Context(), n.Ref("others", "k")) }, []string{"l2.invalidate others:k"}},
+			{"Delete of nothing", func() { _ = n.Delete(t.Context()) }, nil},
+			{"an invalid key", func() { _, _ = r.Get(t.Context(), "") }, nil},
+		}
+		for _, step := range steps {
+			step.do()
+			synctest.Wait()
+			if got := o.told(t); !slices.Equal(got, step.want) {
+				t.Errorf("%s: told of\n%q, want\n%q", step.name, got, step.want)
+			}
+		}
+	})
+}
+
+// The context that the observer returns is what the load runs under: a span
+// begun there is the parent of those that the load begins.
+func TestObserversContextReachesTheLoad(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		n, _ := b.observed(t)
+		for _, mode := range modes {
+			r := region(t, n, tiered.Config[int]{Name: mode.String(), Mode: mode})
+			ctx := context.WithValue(t.Context(), contextKey{}, "trace 42")
+			_, err := r.GetOrLoad(ctx, "k", func(ctx context.Context, _ string) (int, error) {
+				if got := ctx.Value(operationKey{}); got != tiered.OpLoad {
+					t.Errorf("%v: the load sees operation %v, want its own", mode, got)
+				}
+				if got := ctx.Value(contextKey{}); got != "trace 42" {
+					t.Errorf("%v: the load sees %v, want the caller's value", mode, got)
+				}
+				return 7, nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// An observer need not want to know of the end.
+func TestObserverWithoutAnEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		n, o := b.observed(t)
+		o.silent = true
+		r := region(t, n, tiered.Config[int]{Name: "items"})
+		wants(t, r, "k", &source[int]{value: 7}, 7, tiered.SourceLoad)
+		if err := r.Set(t.Context(), "k", 8); err != nil {
+			t.Error(err)
+		}
+		if err := r.Delete(t.Context(), "k"); err != nil {
+			t.Error(err)
+		}
+		if len(o.began) != 4+2+1 {
+			t.Errorf("told of %v", o.began)
+		}
+	})
+}
+
+// What fails is told with its error.
+func TestObserverIsToldOfErrors(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		n, o := b.observed(t)
+		r := region(t, n, tiered.Config[int]{Name: "items"})
+		b.redis.SetError("ERR out of order")
+		defer b.redis.SetError("")
+		read(t, r, "k", &source[int]{value: 7})
+		_ = r.Set(t.Context(), "k", 8)
+		_ = r.Delete(t.Context(), "k")
+		ended := o.told(t)
+		for _, line := range ended {
+			if failed := strings.HasSuffix(line, "out of order"); failed == strings.HasPrefix(line, "load ") {
+				t.Errorf("told of %q", line)
+			}
+		}
+		if len(ended) != 4 { // read, load; begin of Set; invalidation
+			t.Errorf("told of %q", ended)
+		}
+	})
+}

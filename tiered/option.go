@@ -1,0 +1,146 @@
+package tiered
+
+import (
+	"fmt"
+	"time"
+)
+
+// Option changes one call. It is a plain value: passing one does not allocate
+// by itself. An option that makes no sense for a call is an [ErrInvalidOption].
+type Option struct {
+	kind optionKind
+	ttl  time.Duration
+	info *Info
+}
+
+type optionKind uint8
+
+const (
+	optTTL optionKind = iota + 1
+	optInfo
+	optBypassL1
+	optForceLoad
+)
+
+// WithTTL is the life of the value that the call stores, in place of
+// Config.TTL and Config.TTLFor. It must be positive. For GetOrLoad and Set. In
+// a GetOrLoad that joins a load under way, that load's life counts.
+func WithTTL(ttl time.Duration) Option { return Option{kind: optTTL, ttl: ttl} }
+
+// WithInfo fills in where the value came from. For Get and GetOrLoad.
+func WithInfo(info *Info) Option { return Option{kind: optInfo, info: info} }
+
+// BypassL1 reads past this instance's memory: what the call returns was in
+// Redis, or was loaded, after the call began. For Get and GetOrLoad of a
+// region that uses Redis.
+func BypassL1() Option { return Option{kind: optBypassL1} }
+
+// ForceLoad loads even if the value is cached, and replaces the cached value
+// on all instances. The load begins after the call. For GetOrLoad.
+func ForceLoad() Option { return Option{kind: optForceLoad} }
+
+// Info tells where a value came from. See [WithInfo].
+type Info struct {
+	Source Source
+	// Remaining is what is left of the value's life on this instance; 0 if it
+	// was not kept.
+	Remaining time.Duration
+}
+
+// Source is where a value came from.
+type Source uint8
+
+// Sources of a value.
+const (
+	SourceNone Source = iota // no value
+	SourceL1                 // this process's memory
+	SourceL2                 // Redis
+	SourceLoad               // the origin
+)
+
+func (s Source) String() string {
+	switch s {
+	case SourceL1:
+		return "l1"
+	case SourceL2:
+		return "l2"
+	case SourceLoad:
+		return "load"
+	default:
+		return "none"
+	}
+}
+
+// operation is what an option is used for.
+type operation uint8
+
+const (
+	opGet operation = 1 << iota
+	opGetOrLoad
+	opSet
+)
+
+// call is what the options of one call amount to.
+type call struct {
+	ttl    time.Duration
+	info   *Info
+	bypass bool
+	force  bool
+}
+
+// resolve folds options into a call. It copies what it needs, so that the
+// caller's slice need not move to the heap.
+func resolve(op operation, mode Mode, opts []Option) (call, error) {
+	var c call
+	for i := range opts {
+		o := &opts[i]
+		switch {
+		case o.kind == optTTL && op&(opGetOrLoad|opSet) != 0:
+			if o.ttl <= 0 {
+				return c, fmt.Errorf("%w: WithTTL(%v) is not positive", ErrInvalidOption, o.ttl)
+			}
+			c.ttl = o.ttl
+		case o.kind == optInfo && op&(opGet|opGetOrLoad) != 0:
+			if o.info == nil {
+				return c, fmt.Errorf("%w: WithInfo(nil)", ErrInvalidOption)
+			}
+			c.info = o.info
+		case o.kind == optBypassL1 && op&(opGet|opGetOrLoad) != 0:
+			if mode == L1Only {
+				return c, fmt.Errorf("%w: BypassL1 for a region that lives in L1 only", ErrInvalidOption)
+			}
+			c.bypass = true
+		case o.kind == optForceLoad && op == opGetOrLoad:
+			c.force = true
+		default:
+			return c, fmt.Errorf("%w: %s cannot be used with %s", ErrInvalidOption, o.kind, op)
+		}
+	}
+	return c, nil
+}
+
+func (k optionKind) String() string {
+	switch k {
+	case optTTL:
+		return "WithTTL"
+	case optInfo:
+		return "WithInfo"
+	case optBypassL1:
+		return "BypassL1"
+	case optForceLoad:
+		return "ForceLoad"
+	default:
+		return "the zero Option"
+	}
+}
+
+func (o operation) String() string {
+	switch o {
+	case opGet:
+		return "Get"
+	case opGetOrLoad:
+		return "GetOrLoad"
+	default:
+		return "Set"
+	}
+}

@@ -1,0 +1,129 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Defaults of [Options].
+const (
+	DefaultL1MaxBytes   = 64 << 20
+	DefaultMaxStaleness = 5 * time.Second
+	DefaultPartitions   = 32
+	DefaultL2Timeout    = 250 * time.Millisecond
+)
+
+// minStaleness is the smallest bound: four probes must fit into it, also on a
+// slow network.
+const minStaleness = 100 * time.Millisecond
+
+// Options configure a [Node].
+type Options struct {
+	// Redis is the shared tier: a *redis.Client (also behind Sentinel) or a
+	// *redis.ClusterClient. The node never dials by itself and never closes
+	// it. Required unless Local.
+	Redis redis.UniversalClient
+	// Local makes this instance cache for itself alone, in L1 only. Redis must
+	// then be nil.
+	Local bool
+	// Prefix is required: the application's name, the first part of every
+	// Redis key and channel. At most 256 bytes, no '{' or '}'.
+	Prefix string
+	// L1MaxBytes is the memory for all regions' L1 entries. Defaults to 64 MiB.
+	L1MaxBytes int64
+	// MaxStaleness is the bound D of the guarantees: no read that begins more
+	// than D after an invalidation was confirmed returns an older value,
+	// whatever was lost. The node probes Redis four times per D. Defaults to
+	// 5s; at least 100ms.
+	MaxStaleness time.Duration
+	// Partitions is the number of sequences that keys are spread over.
+	// Defaults to 32; 1 to 256. All instances must agree.
+	Partitions int
+	// L2Timeout limits one round trip to Redis, whatever the client's own
+	// settings are. Defaults to 250ms.
+	L2Timeout time.Duration
+	// Logger gets state changes, never a line per request. Defaults to
+	// slog.Default().
+	Logger *slog.Logger
+	// Observer is called around L2 calls and loads, never on an L1 hit.
+	// Defaults to none.
+	Observer Observer
+}
+
+// Observer is told of the slow operations: put tracing spans and metrics
+// there. It must be safe for concurrent use.
+type Observer interface {
+	// Observe is called before an operation. The operation runs under the
+	// context that it returns (return ctx if there is nothing to add). The
+	// function that it returns, if any, is called once when the operation has
+	// ended, with the operation's error or nil.
+	Observe(ctx context.Context, op Operation) (context.Context, func(error))
+}
+
+// Operation is what an [Observer] is told of.
+type Operation struct {
+	Kind   OperationKind
+	Region string // empty for a call that concerns several regions
+	Key    string // empty for a call that concerns several keys
+}
+
+// OperationKind says what an [Operation] does.
+type OperationKind string
+
+// Kinds of operations.
+const (
+	OpLoad       OperationKind = "load"          // the caller's load function
+	OpL2Get      OperationKind = "l2.get"        // read a value
+	OpL2Lease    OperationKind = "l2.get_lease"  // read a value or take the lease to load it
+	OpL2Fill     OperationKind = "l2.fill"       // store what was loaded or set
+	OpL2Begin    OperationKind = "l2.begin_set"  // invalidate and take the lease to set
+	OpInvalidate OperationKind = "l2.invalidate" // invalidate keys
+)
+
+// validate names all problems at once.
+func (o *Options) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	switch {
+	case o.Local && o.Redis != nil:
+		bad("Local is set, so Redis must be nil")
+	case !o.Local && isNil(o.Redis):
+		bad("Redis is required (set Local for a cache without a shared tier)")
+	}
+	if o.L1MaxBytes < 0 {
+		bad("L1MaxBytes is negative (%d)", o.L1MaxBytes)
+	}
+	if o.MaxStaleness != 0 && o.MaxStaleness < minStaleness {
+		bad("MaxStaleness is %v, must be at least %v", o.MaxStaleness, minStaleness)
+	}
+	if o.L2Timeout < 0 {
+		bad("L2Timeout is negative (%v)", o.L2Timeout)
+	}
+	return errors.Join(errs...)
+}
+
+// isNil reports whether the client is nil or a nil pointer in an interface.
+func isNil(c redis.UniversalClient) bool {
+	if c == nil {
+		return true
+	}
+	v := reflect.ValueOf(c)
+	return v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+func (o Options) withDefaults() Options {
+	o.L1MaxBytes = orDefault(o.L1MaxBytes, DefaultL1MaxBytes)
+	o.MaxStaleness = orDefault(o.MaxStaleness, DefaultMaxStaleness)
+	o.Partitions = orDefault(o.Partitions, DefaultPartitions)
+	o.L2Timeout = orDefault(o.L2Timeout, DefaultL2Timeout)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}

@@ -1,0 +1,138 @@
+package tiered
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/doppio-cache/doppio/internal/histogram"
+	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/l1"
+)
+
+// region is the part of a Region that does not depend on the type of its
+// values: everything but the L1 hit and the API. Values are boxed here, which
+// costs nothing beside the I/O that a miss does.
+type region struct {
+	node   *Node
+	name   string
+	mode   Mode
+	schema string
+	codec  string // the codec's name
+	l1     *l1.Region
+	values values
+
+	ttl, l1TTL, negativeTTL time.Duration // negativeTTL <= 0: not remembered
+	loadTimeout             time.Duration
+	jitter                  float64
+	maxL1Bytes              int64
+
+	flights  [flightKinds]singleflight.Group
+	air      airspace
+	counters regionCounters
+	warned   sync.Map // problem → struct{}: what has been logged once
+}
+
+// values are the operations that depend on a region's type, on boxed values.
+type values struct {
+	encode   func(v any) ([]byte, error)
+	decode   func(data []byte) (any, error)
+	size     func(v any, encoded int) int64
+	sized    bool // size does not need the encoded length
+	ttlFor   func(key string, v any) time.Duration
+	clone    func(v any) any
+	notFound func(err error) bool
+}
+
+type regionCounters struct {
+	l2Hits, l2Misses, negativeHits     atomic.Uint64
+	loads, loadErrors                  atomic.Uint64
+	leaseWaits, fillsRejected, reloads atomic.Uint64
+	undecodable, foreign, encodeErrors atomic.Uint64
+	l2Latency, loadLatency             histogram.Histogram
+}
+
+// usesL1 reports whether values are kept in L1.
+func (r *region) usesL1() bool { return r.mode != L2Only }
+
+// usesL2 reports whether values are kept in Redis.
+func (r *region) usesL2() bool { return r.mode != L1Only }
+
+// maxLife is so long that nobody waits for its end, and so short that no sum
+// of times overflows: neither here, nor in Lua, which is exact up to 2^53 µs.
+const maxLife = 100 * 365 * 24 * time.Hour
+
+// jittered shortens a life by a random share up to the region's jitter.
+func (r *region) jittered(life time.Duration) time.Duration {
+	life = min(life, maxLife)
+	if r.jitter <= 0 {
+		return life
+	}
+	return max(1, life-time.Duration(rand.Float64()*r.jitter*float64(life)))
+}
+
+// life is how long a value is to live in Redis; at most 0: do not cache it.
+func (r *region) life(key string, v any, c call) time.Duration {
+	ttl := r.ttl
+	if c.ttl > 0 {
+		ttl = c.ttl
+	} else if r.values.ttlFor != nil {
+		switch d := r.values.ttlFor(key, v); {
+		case d < 0:
+			return 0
+		case d > 0:
+			ttl = d
+		}
+	}
+	return r.jittered(ttl)
+}
+
+// forget makes the next caller start a flight of its own instead of joining
+// one that may have read what was just invalidated.
+func (r *region) forget(key string) {
+	for i := range r.flights {
+		r.flights[i].Forget(key)
+	}
+}
+
+// keep puts a copy into L1 and returns the time at which it expires there; 0
+// if it was not kept. encoded is the length of the encoding, or -1.
+func (r *region) keep(k keyspace.Key, p copyOf) int64 {
+	if !r.usesL1() || p.life <= 0 || p.mark.Generation == 0 || r.node.conflicted() {
+		return 0
+	}
+	size := int64(0)
+	if !p.negative {
+		if size = r.values.size(p.value, p.encoded); size > r.maxL1Bytes {
+			return 0
+		}
+	}
+	expires := p.since + int64(min(p.life, r.jittered(r.l1TTL)))
+	kept := r.node.l1.Put(&l1.Entry{
+		Region:   r.l1,
+		Key:      k.Name,
+		Value:    p.value,
+		Negative: p.negative,
+		Mark:     p.mark,
+		Expires:  expires,
+		Cost:     size,
+		Token:    p.token,
+	})
+	if !kept {
+		return 0
+	}
+	return expires
+}
+
+// warnOnce logs a problem the first time that the region has it: the counters
+// tell how often.
+func (r *region) warnOnce(problem string, args ...any) {
+	if _, seen := r.warned.LoadOrStore(problem, struct{}{}); seen {
+		return
+	}
+	r.node.log.Warn("doppio: "+problem+" (logged once per region)", append([]any{slog.String("region", r.name)}, args...)...)
+}

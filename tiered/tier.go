@@ -1,0 +1,45 @@
+package tiered
+
+import (
+	"context"
+
+	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/invalidation"
+	"github.com/doppio-cache/doppio/l2"
+)
+
+// sharedTier is what a node needs of L2. *l2.Store is the real one. (L1 is used
+// as its concrete type: a call through an interface would cost a hit more than
+// all its checks.)
+type sharedTier interface {
+	Get(ctx context.Context, k keyspace.Key) (l2.Reply, error)
+	GetOrLease(ctx context.Context, k keyspace.Key, token, refuse l2.Token) (l2.Reply, error)
+	Fill(ctx context.Context, lease l2.Lease, f l2.Fill) (l2.Filled, error)
+	Release(lease l2.Lease)
+	Begin(ctx context.Context, k keyspace.Key, token l2.Token) (l2.Lease, error)
+	InvalidateAll(ctx context.Context, keys []keyspace.Key) []l2.Invalidated
+	Up() bool
+	Stats() l2.Stats
+	Close() error
+}
+
+// backplane is what a node needs to hear of, and to make certain of,
+// invalidations. *invalidation.Backplane is the real one.
+type backplane interface {
+	Ready(ctx context.Context) error
+	Err() error
+	ServerNow() (micros int64, ok bool)
+	ProbeNow()
+	Epoch(p int) (seq uint64, at int64, ok bool)
+	Enqueue(keys []keyspace.Key)
+	Pending(hash uint64) bool
+	Acknowledged(p int, keys []keyspace.Key)
+	Drain(ctx context.Context) error
+	Stats() invalidation.Stats
+	Close() error
+}
+
+var (
+	_ sharedTier = (*l2.Store)(nil)
+	_ backplane  = (*invalidation.Backplane)(nil)
+)
