@@ -1,0 +1,55 @@
+package l2
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// Scripts are the scripts as the client knows them, by name.
+var Scripts = map[string]*redis.Script{
+	"get_or_lease":         redis.NewScript(getOrLeaseScript.source),
+	"fill":                 redis.NewScript(fillScript.source),
+	"begin":                redis.NewScript(beginScript.source),
+	"invalidate":           redis.NewScript(invalidateScript.source),
+	"invalidate_partition": redis.NewScript(invalidatePartitionScript.source),
+	"renew":                redis.NewScript(renewScript.source),
+	"release":              redis.NewScript(releaseScript.source),
+}
+
+// Envelope encodes a value as it is found in Redis.
+func Envelope(v Value) ([]byte, error) { return appendEnvelope(nil, &v) }
+
+// ReadEnvelope is the inverse of Envelope.
+func ReadEnvelope(b []byte) (Value, error) { return parseEnvelope(string(b)) }
+
+// HeaderSize is the length of the fixed part of an envelope.
+const HeaderSize = headerSize
+
+// ReadsDirectly reports whether the next lone read would be done on its
+// caller's goroutine.
+func (s *Store) ReadsDirectly() bool {
+	d := s.primary[0].reads.direct
+	return d != nil && time.Duration(d.trip.Load()) <= d.limit/directMargin
+}
+
+// DirectReads counts the reads that are being done on their callers' goroutines.
+func (s *Store) DirectReads() int { return int(s.primary[0].reads.direct.running.Load()) }
+
+// Seal returns an envelope with a right checksum around any inside: what follows
+// the header.
+func Seal(token Token, inside string) []byte {
+	b, err := appendEnvelope(nil, &Value{Token: token, Seq: 1, Created: 2, SoftEnd: 3})
+	if err != nil {
+		panic(err)
+	}
+	b = append(b[:headerSize], inside...)
+	binary.BigEndian.PutUint32(b[atTotal:], uint32(len(b)))
+	binary.BigEndian.PutUint64(b[atChecksum:], xxhash.Sum64(b[atToken:])^uint64(b[3]))
+	return b
+}
+
+// Renew does what is done every third of a lease's life.
+func (s *Store) Renew() { s.leases.renew() }
