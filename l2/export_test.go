@@ -53,3 +53,58 @@ func Seal(token Token, inside string) []byte {
 
 // Renew does what is done every third of a lease's life.
 func (s *Store) Renew() { s.leases.renew() }
+
+// UnderWay reports whether a call waits for Redis.
+func (s *Store) UnderWay() bool {
+	if s.DirectReads() > 0 {
+		return true
+	}
+	for _, p := range s.servers {
+		if p.breaker.probing.Load() > 0 {
+			return true
+		}
+		for _, l := range p.lanes() {
+			if l.busy.Load() > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Waiting is how many commands are sent or wait to be.
+func (s *Store) Waiting() (n int) {
+	for _, p := range s.servers {
+		for _, l := range p.lanes() {
+			l.mu.Lock()
+			n += len(l.queue)
+			for _, b := range l.running {
+				n += len(b.requests)
+			}
+			l.mu.Unlock()
+		}
+	}
+	return n
+}
+
+// FillQueues makes the lanes carry as much as they can.
+func (s *Store) FillQueues() {
+	c, _ := s.begin(s.ctx)
+	for _, p := range s.servers {
+		for _, l := range p.lanes() {
+			for l.queued() < maxQueued {
+				r := c.command(redis.NewStatusCmd(s.ctx, "ping"), nil)
+				r.region = s.region("products")
+				if err := l.send(r); err != nil {
+					panic(err)
+				}
+			}
+		}
+	}
+}
+
+func (l *lane) queued() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue)
+}

@@ -194,14 +194,27 @@ func (l *lane) expire(now time.Duration) {
 		l.expireOne(r, now)
 	}
 	for len(l.running) > 0 && now-l.running[0].began >= l.store.opts.Timeout {
-		l.running[0].stuck = true
+		b := l.running[0]
+		b.stuck = true
 		l.running = l.running[1:]
 		l.stuck++
-		// Its callers may all have left early, so that none has reported it.
-		l.breaker.report(errTimeout)
+		if !b.reported() {
+			l.breaker.report(errTimeout)
+		}
 	}
 	l.start()
 	l.weigh()
+}
+
+// reported reports whether a request of the batch expired. If none did, because
+// all callers had left before, nobody has told the breaker.
+func (b *batch) reported() bool {
+	for _, r := range b.requests {
+		if r.settled() == expired {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *lane) expireOne(r *request, now time.Duration) {

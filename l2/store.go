@@ -66,6 +66,9 @@ const (
 	urgentWidth = 4
 )
 
+// closePatience is how long Close waits for the client to let go.
+const closePatience = 100 * time.Millisecond
+
 // New returns a store. It does no I/O and so does not notice whether Redis is
 // up. Its error joins all that is wrong with the options.
 func New(opts Options) (*Store, error) {
@@ -143,9 +146,10 @@ func (s *Store) Up() bool {
 }
 
 // Close ends the store: calls under way return [ErrClosed], and so does every
-// later one. Leases that are still held expire. It waits for the goroutines of
-// the store, for at most its Timeout if the client does not let go of some; those
-// end when it does. Close is idempotent and does not close the client.
+// later one. Leases that are still held expire. All goroutines of the store have
+// ended when it returns, but for those that the client does not let go of at
+// once; they do nothing more, and end when it does. Close is idempotent and does
+// not close the client. It must not be called from OnState.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.cancel()
@@ -161,7 +165,7 @@ func (s *Store) Close() error {
 			s.background.Wait()
 			close(gone)
 		}()
-		timer := time.NewTimer(s.opts.Timeout)
+		timer := time.NewTimer(min(s.opts.Timeout, closePatience))
 		defer timer.Stop()
 		select {
 		case <-gone:
