@@ -44,14 +44,20 @@ func TestAccountsAgree(t *testing.T) {
 				if h.value(i) == nil || n%3 == 0 {
 					h.Put(e)
 				}
+				if n%1000 == 0 {
+					h.Wait() // or most are dropped
+				}
 			}
 		})
 	}
 	wg.Wait()
 	wantAccountsToAgree(t, h)
 	s := h.Stats()
-	if s.Evictions == 0 || s.Refused == 0 || s.Outdated == 0 {
-		t.Errorf("got %+v: the test is to see evictions, refusals and outdated puts", s)
+	if s.Evictions == 0 || s.Outdated == 0 {
+		t.Errorf("got %+v: the test is to see evictions and outdated puts", s)
+	}
+	if s.Refused == 0 && !raceEnabled { // sync.Pool forgets then, and Ristretto learns no frequencies
+		t.Errorf("got %+v: the test is to see refusals", s)
 	}
 	if limit := int64(maxBytes + maxBytes/16 + 4*20_000); s.Bytes > limit {
 		t.Errorf("got %+v, want at most %d bytes", s, limit)

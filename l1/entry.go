@@ -5,11 +5,11 @@ import "github.com/doppio-cache/doppio/internal/fence"
 // entryOverhead is what an entry takes besides the bytes of its key and of its
 // value: 128 for the [Entry], and its share of Ristretto's two maps, the store
 // (57 bytes a slot) and the policy's costs (17 bytes a slot). How full a map is
-// depends on its history, so the share lies between 110 in a cache that has
-// just been filled and 255 in a small one whose entries have been replaced many
+// depends on its history, so the share lies between 110 bytes in a cache that
+// has just been filled and 255 in one whose entries have been replaced many
 // times; the allocator's rounding of the key is in it too. A test compares the
 // heap with what is accounted.
-const entryOverhead = 128 + 176
+const entryOverhead = 128 + 192
 
 // Entry is a value, or the knowledge that there is none, together with what is
 // needed to judge it. It must not be modified after [Cache.Put], nor put twice.

@@ -1,7 +1,9 @@
 package l1
 
 import (
+	"reflect"
 	"runtime"
+	"sync"
 
 	"github.com/doppio-cache/doppio/internal/fence"
 )
@@ -14,38 +16,22 @@ const EntryOverhead = entryOverhead
 // MaxQueued is how many puts may be queued.
 const MaxQueued = maxQueued
 
-// StallShard is the part of Ristretto's store that Stall holds up: no key whose
-// hash has this low byte may be used meanwhile.
-const StallShard = 255
-
-// Stall keeps the worker from going on until release is called: it holds a read
-// lock of one part of the store and makes the worker add an entry to that part.
+// Stall keeps the worker from going on until release is called: it holds the
+// lock of Ristretto's policy. Get and Put do not need that (Put does where the
+// cache is too full).
 func Stall(c *Cache) (release func()) {
-	r := c.Region("stall")
-	c.Put(&Entry{Region: r, Key: "held", Mark: fence.Mark{Hash: StallShard}})
-	c.Wait()
-	held, let, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		c.store.IterValues(func(e *Entry) (stop bool) {
-			if e.Region != r {
-				return false
-			}
-			close(held)
-			<-let
-			return true
-		})
-	}()
-	<-held
+	policy := reflect.ValueOf(c.store).Elem().FieldByName("cachePolicy")
+	if policy.Type().Elem().Field(0).Type != reflect.TypeFor[sync.Mutex]() {
+		panic("Ristretto's policy does not begin with its lock any more")
+	}
+	lock := (*sync.Mutex)(policy.UnsafePointer())
+	lock.Lock()
 	before := c.account.queued.Load()
-	c.Put(&Entry{Region: r, Key: "stalls", Mark: fence.Mark{Hash: StallShard + 256}})
+	c.Put(&Entry{Region: c.Region("stall"), Mark: fence.Mark{Hash: 1 << 63}})
 	for c.account.queued.Load() > before { // until the worker has taken it up
 		runtime.Gosched()
 	}
-	return func() {
-		close(let)
-		<-done
-	}
+	return lock.Unlock
 }
 
 // Held counts what is in the store and what it is accounted for there.

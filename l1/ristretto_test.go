@@ -117,7 +117,7 @@ func TestAValueIsSeenAfterDel(t *testing.T) {
 			}
 			h.Wait()
 			h.wantValue(t, 1, nil)
-			if s := h.Stats(); s.Entries != 3 { // ours and the two of Stall
+			if s := h.Stats(); s.Entries != 2 { // ours and the one of Stall
 				t.Errorf("got %+v: the entry was to be there, and void", s)
 			}
 		})
@@ -344,13 +344,15 @@ func TestOverwritingMakesNoRoom(t *testing.T) {
 	}
 	wantAccountsToAgree(t, h)
 	// A key that was refused then is not shut out: once it has been taken out,
-	// its next entry passes admission like any other.
-	for i := range 1000 {
-		put(i, 102, large)
-		put(i, 102, large)
-		if h.value(i) == nil {
-			t.Fatalf("key %d is not kept although nothing else is asked for", i)
-		}
+	// its next entry passes admission like any other that is asked for.
+	for i := range 100 {
+		eventually(t, "the key that is asked for most is kept", func() bool {
+			for range 100 {
+				h.value(i)
+			}
+			put(i, 102, large)
+			return h.value(i) != nil
+		})
 	}
 	wantAccountsToAgree(t, h)
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // meanEntryBytes is the mean size of an entry that the policy is sized for,
-// with the overhead: a key of some 20 bytes and a value of some 190. A cache
+// with the overhead: a key of some 20 bytes and a value of some 170. A cache
 // with smaller entries has fewer counters for each, one with larger entries
 // more; neither changes the hit ratio much, since the number is generous.
 const meanEntryBytes = 512
