@@ -16,6 +16,9 @@ type Fill struct {
 	Life    time.Duration // until the soft end
 	Keep    time.Duration // how long the value stays beyond its life
 	Tags    []Tag         // at most 65,535
+	// Announce counts and announces the fill even if no value is replaced: some
+	// instance may hold a copy of one that Redis has not any more.
+	Announce bool
 }
 
 // Filled is the outcome of a [Store.Fill].
@@ -31,7 +34,8 @@ type Filled struct {
 // Whatever the outcome, the lease is at its end. After an error it is unknown
 // whether the value was stored, or will be; the lease is being released.
 //
-// A fill that replaces a value is counted and announced like an invalidation.
+// A fill that replaces a value is counted and announced like an invalidation,
+// and so is one with Announce.
 func (s *Store) Fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
 	s.leases.forget(l)
 	got, err := s.fill(ctx, l, f)
@@ -62,15 +66,23 @@ func (s *Store) fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
 	args := fillScript.args([]string{
 		s.layout.Sequence(p), s.layout.Clear(p, l.Key.Region),
 		s.layout.Value(p, l.Key.Region, l.Key.Name), s.layout.Lease(p, l.Key.Region, l.Key.Name),
-	}, 9)
+	}, 10)
 	args = append(args, l.Token.lease(l.Seq), env[:atCreated], env[atChecksum:],
 		f.Life.Microseconds(), max(1, (f.Life+f.Keep).Milliseconds()))
-	args = s.announcement(args, p, []uint64{l.Key.Hash})
+	args = append(s.announcement(args, p, []uint64{l.Key.Hash}), flag(f.Announce))
 	got, err := c.run(s.primary[p].scripts, fillScript, args, nil)
 	if err != nil {
 		return Filled{}, err
 	}
 	return readFilled(got)
+}
+
+// flag is a boolean as an argument of a script.
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func readFilled(got []string) (Filled, error) {

@@ -83,6 +83,9 @@ func open(t testing.TB, opts tiered.Options) *tiered.Node {
 	if opts.Prefix == "" {
 		opts.Prefix = "test"
 	}
+	if opts.L1MaxBytes == 0 {
+		opts.L1MaxBytes = 4 << 20 // the default takes a while to allocate under -race
+	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}

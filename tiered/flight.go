@@ -151,6 +151,8 @@ type flight struct {
 	kind  flightKind
 	load  loadFunc
 	stamp fence.Stamp
+
+	replaced bool // a shared tier has taken the new value, or a newer one
 }
 
 // run never panics: it runs in a goroutine of singleflight's, where a panic
@@ -175,12 +177,30 @@ func (f *flight) run(ctx context.Context) (out *outcome) {
 	}
 	switch {
 	case !f.usesL2():
-		return f.withoutL2(ctx)
+		out = f.withoutL2(ctx)
 	case !f.node.usable(f.key):
-		return f.detached(ctx, nil)
+		out = f.detached(ctx, nil)
 	default:
-		return f.throughL2(ctx)
+		out = f.throughL2(ctx)
 	}
+	if f.kind == flightForce {
+		f.purge(ctx, out)
+	}
+	return out
+}
+
+// purge ends a forced load whose value no shared tier has taken: what is cached
+// must not outlive it, on any instance. The stamp is taken anew, because our
+// own invalidation is no reason to discard what was loaded before it.
+func (f *flight) purge(ctx context.Context, out *outcome) {
+	loaded := out.source == SourceLoad && (out.err == nil || errors.Is(out.err, ErrAbsent))
+	keptAlone := f.node.l2 == nil && out.expires != 0 // there are no other instances
+	if !loaded || f.replaced || keptAlone {
+		return
+	}
+	// An error means that it is queued, or that the node is closed.
+	_ = f.node.invalidate(ctx, f.name, []keyspace.Key{f.key})
+	out.stamp, out.mark, out.expires = f.node.fences.Stamp(f.key.Hash), fence.Mark{}, 0
 }
 
 // again looks at L1 once more. Callers that missed before another flight ended,

@@ -15,7 +15,9 @@ import (
 //
 // If Redis does not confirm, or ctx ends before it does, the rest is queued and
 // the error is a [*PendingError]. A ref that is not valid is an [ErrInvalidKey];
-// the valid ones are invalidated all the same.
+// the valid ones are invalidated all the same. While other instances use another
+// layout (see [Options].Partitions) nothing reaches them: that is an
+// [ErrUnavailable], and nothing is queued.
 func (n *Node) Delete(ctx context.Context, refs ...Ref) error {
 	if n == nil {
 		return errNilNode
@@ -46,6 +48,11 @@ func (n *Node) invalidate(ctx context.Context, region string, keys []keyspace.Ke
 			n.forget(k)
 		}
 		return nil
+	}
+	if err := n.backplane.Err(); err != nil {
+		// Other instances use another layout: they would not hear it, now or
+		// later, so that there is no use in queueing it either.
+		return fmt.Errorf("doppio: invalidate: %w", unavailable(err))
 	}
 	op := Operation{Kind: OpInvalidate, Region: region}
 	if len(keys) == 1 {

@@ -98,7 +98,9 @@ func (f *flight) loadHolding(ctx context.Context, lease l2.Lease) *outcome {
 		return out
 	}
 	since := f.node.fences.Now()
-	res, err := f.fillL2(ctx, f.key, lease, fillOf(f.region, l))
+	fill := fillOf(f.region, l)
+	fill.Announce = f.kind == flightForce
+	res, err := f.fillL2(ctx, f.key, lease, fill)
 	switch {
 	case err != nil:
 		// It may have been stored or not. The copy is as of the lease's grant,
@@ -106,11 +108,11 @@ func (f *flight) loadHolding(ctx context.Context, lease l2.Lease) *outcome {
 		out.mark = f.stamp.At(lease.Seq).Detach()
 		l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
 	case !res.Accepted:
-		filled = true // there is no lease of ours any more
+		filled, f.replaced = true, true // no lease of ours any more, and no older value either
 		f.counters.fillsRejected.Add(1)
 		return out
 	default:
-		filled = true
+		filled, f.replaced = true, true
 		out.mark = f.stamp.At(res.Seq)
 	}
 	out.expires = f.keep(f.key, copyOf{

@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -202,10 +203,14 @@ func (f *flight) getOrLease(ctx context.Context, token, refuse l2.Token) (l2.Rep
 	return reply, err
 }
 
-// unavailable wraps why Redis was not used, so that it is an [ErrUnavailable].
+// unavailable wraps why Redis was not used, so that it is an [ErrUnavailable],
+// or an [ErrClosed] if that is why.
 func unavailable(cause error) error {
-	if cause == nil {
+	switch {
+	case cause == nil:
 		return ErrUnavailable
+	case errors.Is(cause, l2.ErrClosed):
+		return fmt.Errorf("%w: %w", ErrClosed, cause)
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, cause)
 }

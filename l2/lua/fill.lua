@@ -3,7 +3,8 @@
 --
 -- KEYS: sequence, clearing of the region, value, lease
 -- ARGV: what the lease must hold, the envelope up to its times and from behind
---       them, life in µs, time to keep in ms, channel, message in three parts
+--       them, life in µs, time to keep in ms, channel, message in three parts,
+--       1 if it is to be announced in any case
 --
 -- Twice: the second run finds the value of the first. Late: the lease is gone,
 -- another's, or from another grant, and so the value is refused. That a lease
@@ -29,8 +30,8 @@ local ends = created + tonumber(ARGV[4])
 -- The value first: where memory is full this refuses before anything happened.
 redis.call('SET', KEYS[3], ARGV[2] .. u64(created) .. u64(ends) .. ARGV[3], 'PX', ARGV[5])
 redis.call('UNLINK', KEYS[4])
-if v or other then
-  -- Some instance may hold what was replaced.
+if v or other or ARGV[10] == '1' then
+  -- Some instance may hold what was replaced, or what was replaced before.
   s = advance(KEYS[1])
   announce(ARGV[6], ARGV[7], s, ARGV[8], ARGV[9])
 end
