@@ -12,8 +12,8 @@ import (
 // the other or at once; the timeout is for all of them.
 type call struct {
 	store    *Store
-	ctx      context.Context //nolint:containedctx // it lives as long as the call
-	deadline time.Duration   // on the store's clock
+	ctx      context.Context
+	deadline time.Duration // on the store's clock
 }
 
 // begin starts the clock of a call.
@@ -47,9 +47,16 @@ func (s *Store) recycle(r *request) {
 // do sends one command, if the server may be asked, and waits for its outcome.
 // late, if any, is called with the command when its answer comes after the call
 // has returned.
-func (c *call) do(l *lane, cmd redis.Cmder, late func(redis.Cmder)) error {
+func (c *call) do(l *lane, cmd *redis.StringSliceCmd, late func(redis.Cmder)) error {
 	if err := c.admit(l.breaker); err != nil {
 		return err
+	}
+	if l.direct.take(c, l) {
+		done, err := l.direct.send(c, l, cmd)
+		l.direct.give()
+		if done {
+			return err
+		}
 	}
 	r := c.command(cmd, late)
 	if err := l.send(r); err != nil {
@@ -67,6 +74,13 @@ func (c *call) do(l *lane, cmd redis.Cmder, late func(redis.Cmder)) error {
 func (c *call) read(l *lane, q reading) (reading, error) {
 	if err := c.admit(l.breaker); err != nil {
 		return q, err
+	}
+	if l.direct.take(c, l) {
+		done, err := l.direct.read(c, l, &q)
+		l.direct.give()
+		if done {
+			return q, err
+		}
 	}
 	r := c.store.requests.Get().(*request)
 	r.reading = q
@@ -153,6 +167,11 @@ type job struct {
 // runAll runs scripts at once: those of one lane in one round trip, and once
 // more those that their server did not know.
 func (c *call) runAll(jobs []job) {
+	if len(jobs) == 1 {
+		j := &jobs[0]
+		j.got, j.err = c.run(j.lane, j.script, j.args, j.late)
+		return
+	}
 	c.round(jobs, func(j *job) []any { return j.args }, func(*job) bool { return true })
 	for i := range jobs {
 		if isNoScript(jobs[i].err) {

@@ -10,31 +10,32 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Limits of direct reads.
+// Limits of direct commands.
 const (
-	// directTimeout is how long a direct read may take; at most a part in
-	// directShare of the store's timeout, so that time is left for another way.
+	// directTimeout is how long a direct command may take; at most a part in
+	// directShare of the store's timeout, so that time is left for the long way.
 	directTimeout = 20 * time.Millisecond
 	directShare   = 8
 	// directMargin is how many times faster than that Redis must be on average.
 	directMargin = 20
-	// directWidth is how many direct reads there may be at once. With more
+	// directWidth is how many direct commands there may be at once. With more
 	// callers it pays to share round trips.
 	directWidth = 3
-	// directPenalty is the round trip that counts after a direct read that
-	// failed; it takes some fifty good ones to be forgotten.
+	// directPenalty is the round trip that counts after a direct command
+	// that failed; it takes some fifty good ones to be forgotten.
 	directPenalty = time.Second
-	// sample is 0 in the bits of the clock of those direct reads that are timed.
+	// sample is 0 in the bits of the clock of those direct commands that are timed.
 	sample = 7 << 4
 )
 
-// direct reads on the caller's own goroutine. Handing a command to another
-// goroutine and waiting for it takes longer than a round trip to a Redis nearby
-// takes on the whole: two goroutines have to be scheduled, on two threads, where
-// there is nothing else to do. But a caller who is in the client's hands cannot
-// leave. So this is done only as long as Redis is known to answer quickly, with
-// a short limit on the socket, once; and if that does not work the read goes the
-// long way, where it can be abandoned.
+// direct sends commands on the caller's own goroutine. Handing a command to
+// another goroutine and waiting for it takes longer than a round trip to a Redis
+// nearby takes on the whole: two goroutines have to be scheduled, on two threads,
+// where there is nothing else to do. But a caller who is in the client's hands
+// cannot leave. So this is done only as long as Redis is known to answer quickly,
+// with a short limit on the socket, once; and if that does not work the command
+// goes the long way, where it can be abandoned. (Then it may have been carried
+// out already. All commands may run twice.)
 type direct struct {
 	store   *Store
 	client  *redis.Client // sockets have the short limit
@@ -70,28 +71,35 @@ func (d *direct) took(trip time.Duration) {
 	d.trip.Store(avg + (int64(min(trip, directPenalty))-avg)/8)
 }
 
-// read reads a value, if this is the time for it, and reports whether it has
-// its answer. Otherwise the value has to be read on the lane.
-func (d *direct) read(c *call, l *lane, q *reading) (done bool, err error) {
+// take reserves the caller's goroutine for a command, if this is the time for
+// it. Whoever gets true calls give.
+func (d *direct) take(c *call, l *lane) bool {
 	if d == nil || l.busy.Load() > 0 || l.breaker.failing.Load() || l.breaker.state.Load() != nil ||
 		time.Duration(d.trip.Load()) > d.limit/directMargin {
-		return false, nil
+		return false
 	}
 	if end, ok := c.ctx.Deadline(); ok && time.Until(end) < directShare*d.limit {
-		return false, nil
+		return false
 	}
 	if d.running.Add(1) > directWidth {
 		d.running.Add(-1)
-		return false, nil
+		return false
 	}
-	defer d.running.Add(-1)
+	return true
+}
+
+func (d *direct) give() { d.running.Add(-1) }
+
+// send sends a command and reports whether it has its outcome. If not, it has to
+// go on the lane.
+func (d *direct) send(c *call, l *lane, cmd *redis.StringSliceCmd) (done bool, err error) {
 	began := c.deadline - d.store.opts.Timeout
-	cmd := redis.NewStringSliceCmd(c.ctx, "mget", d.store.names[q.partition].sequence, q.region.clear[q.partition], q.key)
 	err = d.client.Process(d.context.current(began), once{cmd})
 	if err != nil {
 		var answer redis.Error
 		if !errors.As(err, &answer) {
 			d.trip.Store(int64(directPenalty))
+			cmd.SetErr(nil)
 			return false, nil
 		}
 		l.breaker.report(err)
@@ -99,6 +107,15 @@ func (d *direct) read(c *call, l *lane, q *reading) (done bool, err error) {
 	}
 	if began&sample == 0 {
 		d.took(d.store.now() - began)
+	}
+	return true, nil
+}
+
+// read is send for reading a value.
+func (d *direct) read(c *call, l *lane, q *reading) (done bool, err error) {
+	cmd := redis.NewStringSliceCmd(c.ctx, "mget", c.store.names[q.partition].sequence, q.region.clear[q.partition], q.key)
+	if done, err = d.send(c, l, cmd); !done || err != nil {
+		return done, err
 	}
 	got := cmd.Val()
 	if len(got) != 3 {

@@ -108,3 +108,6 @@ func (l *lane) queued() int {
 	defer l.mu.Unlock()
 	return len(l.queue)
 }
+
+// GoTheLongWay makes the store believe that Redis has just not answered at once.
+func (s *Store) GoTheLongWay() { s.primary[0].reads.direct.trip.Store(int64(directPenalty)) }

@@ -39,9 +39,11 @@ func (s Status) String() string {
 // Reply is the answer to [Store.Get] and [Store.GetOrLease].
 type Reply struct {
 	Status Status
-	Seq    uint64 // the partition's sequence, read in one step with the rest; 0: there is none
-	Value  Value  // with Hit
-	Lease  Lease  // with Granted
+	// Seq is the partition's sequence, read in one step with the rest; 0: there is
+	// none. With Granted it is that of the lease.
+	Seq   uint64
+	Value Value // with Hit
+	Lease Lease // with Granted
 	// Unreadable says why the value that was there could not be read, if one was:
 	// it matches [ErrForeign], [ErrLayout], [ErrTruncated] or [ErrCorrupt].
 	Unreadable error
@@ -55,11 +57,7 @@ func (s *Store) Get(ctx context.Context, k Key) (Reply, error) {
 	}
 	p := s.layout.Partition(k.Hash)
 	q := reading{partition: p, region: s.region(k.Region), key: s.layout.Value(p, k.Region, k.Name)}
-	l := s.primary[p].reads
-	done, err := l.direct.read(&c, l, &q)
-	if !done {
-		q, err = c.read(l, q)
-	}
+	q, err = c.read(s.primary[p].reads, q)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -114,7 +112,8 @@ func (s *Store) judgeValue(seq, cleared uint64, stored string) Reply {
 // time.
 //
 // The lease is renewed until it is given to [Store.Fill] or [Store.Release]. One
-// that was granted after the call had returned with an error is released.
+// that was granted although the call returned an error is released, so that the
+// token must not be used again after an error.
 func (s *Store) GetOrLease(ctx context.Context, k Key, token, refuse Token) (Reply, error) {
 	c, err := s.begin(ctx)
 	if err != nil {

@@ -187,6 +187,8 @@ func TestSomethingElseThanAStringIsNoValue(t *testing.T) {
 			t.Fatalf("get-or-lease: %+v, %v, want granted", r, err)
 		}
 		fill(t, s, r.Lease, "ours")
+		c.Set(t.Context(), leaseName(pear), "not a lease", 0)
+		put(t, s, pear, "ours too")
 		c.Del(t.Context(), valueName(apple))
 		c.RPush(t.Context(), valueName(apple), "x")
 		invalidate(t, s, apple)

@@ -170,16 +170,14 @@ func (h *health) try(b *breaker, send func(context.Context, string) error) {
 	}
 	b.probedAt = now
 	b.probing.Add(1)
-	s.background.Add(1)
-	go func() {
-		defer s.background.Done()
+	s.background.Go(func() {
 		defer b.probing.Add(-1)
 		err := send(s.deadline(now), s.names[b.partition].none)
 		if err == nil && s.now()-now > s.opts.Timeout {
 			err = errTimeout
 		}
 		b.probed(err)
-	}()
+	})
 }
 
 // unlink is a probe. It is a write, of a kind that Redis accepts even where its

@@ -134,7 +134,7 @@ func (s *Store) InvalidatePartition(ctx context.Context, p int, regions []string
 // value for it. Lease.Seq is the sequence that the invalidation got. The lease is
 // renewed until it is given to [Store.Fill] or [Store.Release]. After an error it
 // is unknown whether the key was invalidated, or will be; a lease that was
-// granted then is released.
+// granted then is released, so that the token must not be used again.
 func (s *Store) Begin(ctx context.Context, k Key, token Token) (Lease, error) {
 	c, err := s.begin(ctx)
 	if err != nil {

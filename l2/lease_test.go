@@ -48,6 +48,26 @@ func TestReleaseLetsTheNextOneIn(t *testing.T) {
 	})
 }
 
+func TestLeaseGrantedAgainKeepsItsSequence(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		c := b.Client(t)
+		s := newStore(t, c)
+		l := grant(t, s, apple)
+		c.PExpire(t.Context(), leaseName(apple), time.Minute)
+		now := invalidate(t, s, sibling(apple))
+		r, err := s.GetOrLease(t.Context(), apple, l.Token, l2.Token{})
+		if err != nil || r.Status != l2.Granted || r.Lease != l {
+			t.Fatalf("got %+v, %v, want %+v again", r, err, l)
+		}
+		if ttl := c.PTTL(t.Context(), leaseName(apple)).Val(); ttl <= time.Minute {
+			t.Errorf("%v left, want a whole life", ttl)
+		}
+		if f := fill(t, s, l, "x"); f.Seq != now {
+			t.Errorf("filled at %d, want %d", f.Seq, now)
+		}
+	})
+}
+
 func TestFillIsRefusedOnceTheLeaseIsGone(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
 		c := b.Client(t)

@@ -112,12 +112,12 @@ func (s *Store) partition() {
 			s.primary[p] = s.primary[0]
 			continue
 		}
-		b := newBreaker(p, s.health.changed)
+		b, d := newBreaker(p, s.health.changed), newDirect(s)
 		s.primary[p] = &primary{
 			breaker: b,
-			reads:   &lane{store: s, breaker: b, width: readWidth, direct: newDirect(s), readers: &readers{store: s}},
-			scripts: &lane{store: s, breaker: b, width: scriptWidth},
-			urgent:  &lane{store: s, breaker: b, width: urgentWidth},
+			reads:   &lane{store: s, breaker: b, direct: d, width: readWidth, readers: &readers{store: s}},
+			scripts: &lane{store: s, breaker: b, direct: d, width: scriptWidth},
+			urgent:  &lane{store: s, breaker: b, direct: d, width: urgentWidth},
 		}
 		s.servers = append(s.servers, s.primary[p])
 	}

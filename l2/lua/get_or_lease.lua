@@ -23,14 +23,12 @@ elseif v then
   end
 end
 
-local held, wrong = get(KEYS[4])
-if wrong or held and #held ~= LEASE then
-  redis.call('UNLINK', KEYS[4]) -- not a lease
-elseif held and string.sub(held, 1, 16) ~= ARGV[1] then
-  return {'busy', decimal(s)}
-elseif held then
+local held = get(KEYS[4])
+if held and #held == LEASE then
+  if string.sub(held, 1, 16) ~= ARGV[1] then return {'busy', decimal(s)} end
   redis.call('PEXPIRE', KEYS[4], ARGV[3])
   return {'granted', decimal(number(held, 17)), bad, decimal(size)}
 end
+-- There is none, or something that is none and gives way.
 redis.call('SET', KEYS[4], ARGV[1] .. u64(s), 'PX', ARGV[3])
 return {'granted', decimal(s), bad, decimal(size)}
