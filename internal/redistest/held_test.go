@@ -118,6 +118,11 @@ func TestHoldReply(t *testing.T) {
 		go func() { result <- c.Get(ctx, "k").Val() }()
 		held.Wait(t)
 		must(t, s.direct.Set(ctx, "k", "new", 0).Err())
+		select {
+		case got := <-result:
+			t.Fatalf("the client got %q before the release", got)
+		default:
+		}
 		if got := held.ReleaseAndWait(t); got != "old" {
 			t.Errorf("released %v", got)
 		}
