@@ -37,7 +37,8 @@ func problems[V any](n *tiered.Node, cfg tiered.Config[V]) (err error, region bo
 }
 
 func TestNewNamesAllProblemsAtOnce(t *testing.T) {
-	n := local(t)
+	const mib = 1 << 20
+	n := open(t, tiered.Options{Local: true, L1MaxBytes: mib})
 	shared := instances(t, redistest.Mini(t), 1)[0]
 	type cfg = tiered.Config[product]
 	ask := func(n *tiered.Node, c cfg) func() (error, bool) {
@@ -62,7 +63,7 @@ func TestNewNamesAllProblemsAtOnce(t *testing.T) {
 		{"jitter that is no number", ask(n, cfg{Name: "x", Jitter: math.NaN()}), []string{"Jitter is NaN"}},
 		{"nil among NotFound", ask(n, cfg{Name: "x", NotFound: []error{tiered.ErrNotFound, nil}}), []string{"NotFound[1] is nil"}},
 		{"negative MaxL1Bytes", ask(n, cfg{Name: "x", MaxL1Bytes: -1}), []string{"MaxL1Bytes is -1"}},
-		{"MaxL1Bytes above the cache", ask(n, cfg{Name: "x", MaxL1Bytes: 64<<20 + 1}), []string{"MaxL1Bytes is 67108865", "67108864"}},
+		{"MaxL1Bytes above the cache", ask(n, cfg{Name: "x", MaxL1Bytes: mib + 1}), []string{"MaxL1Bytes is 1048577", "(1048576)"}},
 		{"unknown mode", ask(n, cfg{Name: "x", Mode: 3}), []string{"unknown Mode 3"}},
 		{"L2Only on a local node", ask(n, cfg{Name: "x", Mode: tiered.L2Only}), []string{"L2Only", "Local"}},
 		{"nil codec in an interface", ask(shared, cfg{Name: "x", Codec: nilCodec}), []string{"Codec is a nil *tiered_test.named"}},
@@ -111,7 +112,8 @@ func TestNewNamesAllProblemsAtOnce(t *testing.T) {
 
 // The limits themselves are allowed.
 func TestNewTakesTheLimits(t *testing.T) {
-	n := instances(t, redistest.Mini(t), 1)[0]
+	const mib = 1 << 20
+	n := instances(t, redistest.Mini(t), 1, func(o *tiered.Options) { o.L1MaxBytes = mib })[0]
 	configs := []tiered.Config[product]{
 		{Name: strings.Repeat("n", 128)},
 		{Name: "ttl", TTL: 1, L1TTL: 1},
@@ -119,7 +121,7 @@ func TestNewTakesTheLimits(t *testing.T) {
 		{Name: "jitter", Jitter: 0.999},
 		{Name: "no jitter", Jitter: math.Inf(-1)},
 		{Name: "negative", NegativeTTL: math.MinInt64},
-		{Name: "large", MaxL1Bytes: tiered.DefaultL1MaxBytes},
+		{Name: "large", MaxL1Bytes: mib},
 		{Name: "schema", Schema: strings.Repeat("s", 1<<16-1)},
 	}
 	for _, cfg := range configs {
