@@ -34,7 +34,7 @@ func Require(tb testing.TB) {
 		tb.Fatal("redis-server is required here and was not found: install it (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis) or name one in " + serverEnv)
 	}
 	leftOut.Add(1)
-	tb.Skip("left out: this test runs against a real redis-server, and none was found in PATH (miniredis lacks what it tests)")
+	tb.Skip("left out: this runs against a real redis-server, and none was found in PATH")
 }
 
 func executable() (string, error) {
