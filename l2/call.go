@@ -33,7 +33,12 @@ func left(err error) error { return fmt.Errorf("l2: the call's context ended: %w
 // command returns a request for a command.
 func (c *call) command(cmd redis.Cmder, late func(redis.Cmder)) *request {
 	r := c.store.requests.Get().(*request)
-	r.cmd, r.late = cmd, late
+	r.cmd, r.late, r.bytes = cmd, late, 0
+	for _, arg := range cmd.Args() {
+		if b, ok := arg.([]byte); ok {
+			r.bytes += len(b)
+		}
+	}
 	r.renew(c.deadline)
 	return r
 }
@@ -83,7 +88,7 @@ func (c *call) read(l *lane, q reading) (reading, error) {
 		}
 	}
 	r := c.store.requests.Get().(*request)
-	r.reading = q
+	r.reading, r.bytes = q, int(l.readers.size.Load())
 	r.renew(c.deadline)
 	if err := l.send(r); err != nil {
 		return q, err

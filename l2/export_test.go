@@ -111,3 +111,17 @@ func (l *lane) queued() int {
 
 // GoTheLongWay makes the store believe that Redis has just not answered at once.
 func (s *Store) GoTheLongWay() { s.primary[0].reads.direct.trip.Store(int64(directPenalty)) }
+
+// LargestBatch is how many commands the largest round trip under way carries.
+func (s *Store) LargestBatch() (n int) {
+	for _, p := range s.servers {
+		for _, l := range p.lanes() {
+			l.mu.Lock()
+			for _, b := range l.running {
+				n = max(n, len(b.requests))
+			}
+			l.mu.Unlock()
+		}
+	}
+	return n
+}

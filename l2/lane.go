@@ -10,7 +10,8 @@ import (
 
 // Limits of a lane.
 const (
-	maxBatch  = 256     // commands of one pipeline
+	maxBatch  = 256     // commands of one round trip
+	maxBytes  = 1 << 20 // bytes of values in one round trip, unless it is one value; on average, for reads
 	maxQueued = 1 << 16 // commands that wait for their turn
 	maxStuck  = 32      // batches without an answer for longer than the timeout
 )
@@ -94,14 +95,13 @@ func (l *lane) launch(b *batch) {
 // left: they were never sent, and need not be. It returns nil if there is none.
 // The caller holds l.mu.
 func (l *lane) next() *batch {
-	depth := maxBatch
-	if l.readers != nil {
-		depth = l.readers.depth()
-	}
-	reqs := make([]*request, 0, min(len(l.queue), depth))
-	i := 0
-	for ; i < len(l.queue) && len(reqs) < depth; i++ {
+	reqs := make([]*request, 0, min(len(l.queue), maxBatch))
+	i, bytes := 0, 0
+	for ; i < len(l.queue) && len(reqs) < maxBatch; i++ {
 		if r := l.queue[i]; r.underWay() {
+			if bytes += r.bytes; bytes > maxBytes && len(reqs) > 0 {
+				break // what is small does not wait for much that is large
+			}
 			reqs = append(reqs, r)
 		}
 		l.queue[i] = nil

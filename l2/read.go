@@ -39,15 +39,6 @@ type readers struct {
 	size  atomic.Int64 // bytes of a value, moving average
 }
 
-// maxReply bounds, on average, how many bytes one MGET asks for, so that small
-// values do not wait for many large ones.
-const maxReply = 1 << 20
-
-// depth is how many values one MGET asks for.
-func (r *readers) depth() int {
-	return int(max(1, min(maxBatch, maxReply/max(1, r.size.Load()))))
-}
-
 // exchange reads for all requests of a batch.
 func (r *readers) exchange(ctx context.Context, b *batch) {
 	args := r.ask(b.requests)

@@ -108,6 +108,36 @@ func TestLargeValuesAreNotAskedForAllAtOnce(t *testing.T) {
 	})
 }
 
+func TestLargeValuesAreNotStoredAllAtOnce(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		c := b.Client(t)
+		loadScripts(t, c)
+		p := b.Proxy(t)
+		s := newStore(t, p.Client(t))
+		keys := manyKeys(24)
+		var leases []l2.Lease
+		for _, k := range keys {
+			leases = append(leases, grant(t, s, k))
+		}
+		large := strings.Repeat("x", 600_000)
+		s.GoTheLongWay()
+		var wg sync.WaitGroup
+		held := p.Hold(redistest.Script(l2.Scripts["fill"]))
+		for i := range leases {
+			wg.Go(func() { fill(t, s, leases[i], large) })
+		}
+		eventually(t, "what waits waits", func() bool { return s.LargestBatch() > 0 && s.Waiting() > 0 })
+		for s.Waiting() > 1 {
+			if n := s.LargestBatch(); n > 1 {
+				t.Errorf("%d values of 600,000 bytes in one round trip", n)
+				break
+			}
+		}
+		held.Release()
+		wg.Wait()
+	})
+}
+
 func TestLoneReaderOfAQuickRedisReadsDirectly(t *testing.T) {
 	b := redistest.Mini(t)
 	p := b.Proxy(t)

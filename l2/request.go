@@ -14,6 +14,7 @@ type request struct {
 	cmd     redis.Cmder           // of a command
 	late    func(cmd redis.Cmder) // called if the answer comes when the caller has left
 	reading                       // of a read
+	bytes   int                   // of the value in it, or expected in its answer
 
 	// done gets one element when the request is settled by another than its
 	// caller.
