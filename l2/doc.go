@@ -67,39 +67,42 @@
 //
 // # Direct commands
 //
-// For a lone caller a goroutine's help costs more than all the rest: on the
-// machine below it made a read of 11 µs one of 26 µs. So as long as Redis has
-// answered within a millisecond on average, and nothing else is under way, a
-// command is sent on its caller's own goroutine, with a limit of 20 ms on the
-// socket and no repetition. If that fails it goes on the lane. A context that
-// ends meanwhile is therefore noticed up to 20 ms late, once: after that all goes
-// on lanes until some fifty round trips have been quick.
+// For a lone caller the help of another goroutine costs more than all the rest:
+// see "goroutine" below. So as long as Redis has answered within a millisecond
+// on average, and nothing else is under way on the lane, a command is sent on its
+// caller's own goroutine, with a limit of 20 ms on the socket (an eighth of the
+// Timeout, if that is less) and no repetition. If that fails it goes on the lane,
+// and so does all that follows until some fifty round trips have been quick. A
+// context that ends meanwhile is noticed with that delay; one whose deadline is
+// near has its commands on lanes.
 //
 // # Measurements
 //
-// Two cores, Redis 7.0 on the same machine, values of 256 bytes, medians of turns
-// taken in the same run:
+// Time per read in µs, over all callers; values of 256 bytes, Redis 7.0.15 on the
+// same machine of two cores, which had other work to do; medians of turns taken
+// in one run:
 //
-//	go test -run '^$' -bench Get -benchtime 200000x ./l2
+//	go test -run '^$' -bench Get -benchtime 150000x ./l2
 //
-// # BENCHTABLE
+//	callers                                    1     2     4     8    16    32   128
+//	plain: go-redis GET                      9.4  10.5   8.7   7.6   6.9   7.7   8.2
+//	l2: Store.Get                           10.4  11.1   7.4   4.7   3.0   2.5   1.8
+//	mget: go-redis MGET of the same keys    10.1  10.9   8.9   8.2   7.2   8.4   9.9
+//	goroutine: the same in one per call     23.3  13.2  10.7  10.3   9.6   9.8  11.5
+//	autopipeline: AsyncAutoPipeline         30.8  18.6  22.0  13.9   6.3   7.6   4.0
 //
-// What was tried, at 128 callers, in CPU time of client and server per read
-// (which, unlike the time that passes, does not depend on what else the machine
-// does):
+// So a lone caller pays 1.10 times a GET, most of it because an MGET of three
+// keys is what it asks for, and 128 callers together are 4.6 times as fast. CPU
+// time, which depends less on what else the machine does, of client and server
+// at 128 callers: plain 5.2 + 2.5 µs, auto-pipelined 2.3 + 0.8, a pipeline of
+// MGETs on the lanes 1.5 + 0.8, and one MGET for all that wait, as it is now,
+// 1.3 + 0.5, decoding included.
 //
-//	plain GET, each caller for itself                 5.7 + 2.6 µs
-//	plain MGET of three keys                          6.2 + 2.9 µs
-//	MGET through go-redis's AsyncAutoPipeline         3.0 + 0.8 µs
-//	MGET, pipelined by the lanes                      2.2 + 0.8 µs
-//	one MGET for all that wait, on the lanes          1.3 + 0.4 µs   chosen
-//
-// Auto-pipelining therefore is not used. Besides being slower (with 16 callers
-// 4.7 µs of the client's time against 2.7), it makes a lone caller wait twice as
-// long, and its batches follow each other: one on a connection that has gone
-// silent holds up all behind it for as long as the client's timeouts and retries
-// last. A width of 2 for reads was best from 8 callers on; with 1 a lane is idle
-// while it hands out answers, with more its batches get small.
+// Auto-pipelining is therefore not used. Apart from being slower, most of all for
+// few callers, its batches follow each other: one on a connection that has gone
+// silent holds up all behind it until the client's timeouts and retries are
+// through. A width of 2 for reads was best from 8 callers on: with 1 a lane is
+// idle while it hands out answers, with more its batches get small.
 //
 // # Replicas
 //

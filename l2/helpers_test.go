@@ -176,6 +176,20 @@ func put(t *testing.T, s *l2.Store, k l2.Key, payload string) l2.Filled {
 	return fill(t, s, grant(t, s, k), payload)
 }
 
+// putPatiently is put for a store whose timeout is short: a busy machine may let
+// it pass for no other reason.
+func putPatiently(t *testing.T, s *l2.Store, k l2.Key, payload string) {
+	t.Helper()
+	eventually(t, "a value is stored", func() bool {
+		l, err := s.Begin(t.Context(), k, l2.NewToken())
+		if err != nil {
+			return false
+		}
+		f, err := s.Fill(t.Context(), l, value(payload))
+		return err == nil && f.Accepted
+	})
+}
+
 func invalidate(t *testing.T, s *l2.Store, keys ...l2.Key) uint64 {
 	t.Helper()
 	seq, err := s.Invalidate(t.Context(), partition(keys[0]), keys)
