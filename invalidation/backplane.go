@@ -152,7 +152,9 @@ func (b *Backplane) Enqueue(keys []keyspace.Key) { b.queue.add(keys) }
 //
 // The caller must have taken its fence stamp before it asks: see queue.add for
 // why.
-func (b *Backplane) Pending(hash uint64) bool { return b.queue.pending(hash) }
+func (b *Backplane) Pending(hash uint64) bool {
+	return b.queue.count.Load() > 0 && b.queue.pending(hash) // the first alone while nothing waits
+}
 
 // Drain waits until nothing waits for a retry any more. Otherwise the error
 // says how much does, and wraps ctx's error, or [ErrClosed].

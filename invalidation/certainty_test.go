@@ -194,7 +194,7 @@ func TestNoLeaseIsGrantedByAServerThatTakesNoWrites(t *testing.T) {
 			if n.valid(m) {
 				t.Error("a copy is valid without a lease")
 			}
-			n.eventually("the state", func() bool { return n.State().Cause == invalidation.CauseUnconfirmed })
+			n.eventually("a report", func() bool { return n.reported() == invalidation.CauseUnconfirmed })
 			for p := range n.fences.Partitions() {
 				if at, _ := n.fences.Lease(p); n.fences.Now()-at <= int64(n.fences.Bound()) {
 					t.Errorf("partition %d has a lease of %v ago", p, time.Duration(n.fences.Now()-at))
@@ -205,9 +205,19 @@ func TestNoLeaseIsGrantedByAServerThatTakesNoWrites(t *testing.T) {
 			}
 			outage.end(t, s)
 			n.confirmed()
-			n.eventually("the state", func() bool { return n.State().Cause == invalidation.CauseNone })
+			n.eventually("a report of its end", func() bool { return n.reported() == invalidation.CauseNone })
 		})
 	}
+}
+
+// reported is the cause of the last report.
+func (n *node) reported() invalidation.Cause {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.states) == 0 {
+		return "no report"
+	}
+	return n.states[len(n.states)-1].Cause
 }
 
 func TestAProbeNeverWaitsLongerThanItsTimeout(t *testing.T) {

@@ -50,7 +50,7 @@ func cluster(t *testing.T) (client *redis.ClusterClient, servers [2]*redistest.S
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a port, not a connection
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/doppio-cache/doppio/internal/redistest"
 	"github.com/doppio-cache/doppio/invalidation"
 )
@@ -72,10 +74,14 @@ func TestAConflictOfLayoutsEndsWithTheLastOfTheOthers(t *testing.T) {
 func TestALivingInstanceKeepsItsLayout(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
 		n := started(t, b.Client(t))
-		for range 3 { // 120 s in all, twice the life of the key
+		for range 3 {
 			b.FastForward(t, 40*time.Second)
 			n.confirmed()
-			n.confirmed()
+			// Half a minute is left at least, or a longer outage of this
+			// instance would give its layout away.
+			if left := n.redis.PTTL(t.Context(), n.layout.AgreementKey()).Val(); left < 30*time.Second {
+				t.Errorf("the layout's key has %v to live", left)
+			}
 		}
 		second := start(t, b.Client(t), partitions(8))
 		if err := second.Ready(t.Context()); !errors.Is(err, invalidation.ErrLayout) {
@@ -142,5 +148,38 @@ func TestValuesDoNotOutliveTheUseOfAnotherLayout(t *testing.T) {
 		if _, again, _ := use(4); again != epoch {
 			t.Errorf("another use of the same layout begins another epoch: %d after %d", again, epoch)
 		}
+	})
+}
+
+// Without the record nobody knows whether another layout was in use.
+func TestALostRecordOfTheLayoutBeginsAnEra(t *testing.T) {
+	check := func(t *testing.T, client redis.UniversalClient) {
+		n := started(t, client)
+		m := n.copyOf(n.key(1, 0))
+		if err := client.Del(t.Context(), "{"+n.layout.AgreementKey()+"}:era").Err(); err != nil {
+			t.Fatal(err)
+		}
+		n.eventually("an era in every partition", func() bool {
+			for p := range 4 {
+				if seq, at, ok := n.Epoch(p); seq == 0 || at != 0 || !ok {
+					return false
+				}
+			}
+			return true
+		})
+		n.confirmed()
+		if n.valid(m) {
+			t.Error("a copy from before is valid")
+		}
+		seq, _, _ := n.Epoch(1)
+		n.confirmed()
+		if again, _, _ := n.Epoch(1); again != seq {
+			t.Error("another era has begun without a reason")
+		}
+	}
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) { check(t, b.Client(t)) })
+	t.Run("cluster", func(t *testing.T) {
+		client, _ := cluster(t)
+		check(t, client)
 	})
 }

@@ -26,7 +26,7 @@ type prober struct {
 
 	split   bool // one script per partition, though the client is a single server's
 	parts   []probed
-	waiting int // partitions that have never been confirmed under a live subscription
+	waiting atomic.Int64 // partitions that have never been confirmed under a live subscription; safe for concurrent use
 
 	losses   int    // rounds that found messages lost, since the last good one
 	received uint64 // messages when one was last lost
@@ -45,17 +45,15 @@ type probed struct {
 func (p *prober) init(b *Backplane) {
 	bound := b.fences.Bound()
 	n := b.layout.Partitions()
-	*p = prober{
-		b:       b,
-		every:   bound / 4,
-		spacing: min(bound/32, maxSpacing),
-		// An answer that takes longer than the bound confirms nothing: the
-		// lease that it grants has ended already.
-		timeout: min(b.opts.Timeout, bound),
-		wake:    make(chan struct{}, 1),
-		parts:   make([]probed, n),
-		waiting: n,
-	}
+	p.b = b
+	p.every = bound / 4
+	p.spacing = min(bound/32, maxSpacing)
+	// An answer that takes longer than the bound confirms nothing: the lease
+	// that it grants has ended already.
+	p.timeout = min(b.opts.Timeout, bound)
+	p.wake = make(chan struct{}, 1)
+	p.parts = make([]probed, n)
+	p.waiting.Store(int64(n))
 }
 
 // soon asks for a probe. It is safe for concurrent use and never blocks.

@@ -59,11 +59,7 @@ func (q *queue) init(b *Backplane) {
 	close(q.idle)
 }
 
-// pending is one atomic load while nothing waits.
 func (q *queue) pending(hash uint64) bool {
-	if q.count.Load() == 0 {
-		return false
-	}
 	q.mu.RLock()
 	defer q.mu.RUnlock()
 	w := &q.parts[q.b.layout.Partition(hash)]

@@ -3,11 +3,11 @@ package invalidation_test
 import (
 	"context"
 	"errors"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/doppio-cache/doppio/internal/fence"
 	"github.com/doppio-cache/doppio/internal/keyspace"
@@ -56,6 +56,15 @@ func (r *retrier) made() []call {
 	return slices.Clone(r.calls)
 }
 
+func receive(t *testing.T, c <-chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(patience):
+		t.Fatalf("waited %v in vain for %s", patience, what)
+	}
+}
+
 func refuse(call) (uint64, error) { return 0, errors.New("not now") }
 
 // withRetrier starts a node on a miniredis whose retries go to r.
@@ -98,25 +107,6 @@ func TestAnInvalidationThatFailedIsSentUntilRedisConfirms(t *testing.T) {
 			t.Errorf("pending: %v, stats: %+v", n.Pending(k.Hash), s)
 		}
 	})
-}
-
-// A copy that stems from before the invalidation must be refused by Pending
-// until it is refused by the fences.
-func TestFencesAreRaisedBeforeAKeyLeavesTheQueue(t *testing.T) {
-	const seq = 1 << 52 // far above what the partition has counted
-	r := &retrier{answer: func(call) (uint64, error) { return seq, nil }}
-	n := withRetrier(t, r)
-	k := n.key(1, 0)
-	for i := range uint64(300) {
-		n.Enqueue([]keyspace.Key{k})
-		for n.Pending(k.Hash) {
-			runtime.Gosched()
-		}
-		if m := n.fences.Stamp(k.Hash).At(seq - 1); n.valid(&m) {
-			t.Fatal("neither pending nor fenced")
-		}
-		n.fences.Restart(1, 1000-i) // as if Redis had begun anew: the fences are low again
-	}
 }
 
 // A reader that stamps first and asks Pending second must never be left with a
@@ -169,10 +159,10 @@ func TestAKeyThatIsQueuedAgainDuringAnAttemptStays(t *testing.T) {
 	n := withRetrier(t, r, func(o *invalidation.Options) { o.Timeout = patience })
 	k := n.key(1, 0)
 	n.Enqueue([]keyspace.Key{k})
-	<-inside
+	receive(t, inside, "the first attempt")
 	n.Enqueue([]keyspace.Key{k})
 	proceed <- struct{}{}
-	<-inside // the second attempt
+	receive(t, inside, "the second attempt")
 	if !n.Pending(k.Hash) {
 		t.Error("the first attempt has taken the key out of the queue")
 	}
@@ -262,11 +252,11 @@ func TestAWholePartitionIsSentAgainForARegionThatJoinedLate(t *testing.T) {
 	}}
 	n := withRetrier(t, r, func(o *invalidation.Options) { o.Timeout, o.QueueLimit = patience, 1 })
 	n.Enqueue([]keyspace.Key{n.key(1, 0), n.key(1, 1)})
-	<-inside
+	receive(t, inside, "the first attempt")
 	k := n.key(1, 2)
 	n.Enqueue([]keyspace.Key{k})
 	proceed <- struct{}{}
-	<-inside
+	receive(t, inside, "the second attempt")
 	if !n.Pending(k.Hash) {
 		t.Error("the first attempt has covered a key that came during it")
 	}

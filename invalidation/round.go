@@ -210,7 +210,7 @@ func (r *round) confirmed(p int) {
 	}
 	if since, live := b.subscriber.since(); live && since <= r.t0 && !known.ready {
 		known.ready = true
-		if r.p.waiting--; r.p.waiting == 0 {
+		if r.p.waiting.Add(-1) == 0 {
 			close(b.ready)
 		}
 	}

@@ -92,11 +92,16 @@ func (n *session) receive() {
 			}
 			continue
 		}
+		if n.ctx.Err() != nil {
+			return // abandoned: that is the error
+		}
 		n.unsubscribed()
+		problem := err.Error()
+		n.s.problem.Store(&problem)
 		n.s.b.ProbeNow()
 		var reply redis.Error
 		if errors.As(err, &reply) || errors.Is(err, redis.ErrClosed) {
-			n.why = err.Error()
+			n.why = problem
 			return
 		}
 		failures++
@@ -121,6 +126,7 @@ func (n *session) take(v any) bool {
 			n.unsubscribed()
 			return false
 		}
+		n.s.problem.Store(nil)
 		n.since.Store(n.s.b.fences.Now())
 		n.s.b.counters.subscriptions.Add(1)
 		n.s.b.stateMayHaveChanged()

@@ -19,6 +19,10 @@ const (
 	CauseStarting     Cause = "starting"     // not ready yet
 )
 
+// unremarkable is for how long an instance may be without a subscription
+// before that is worth a word, however short the bound is.
+const unremarkable = 100 * time.Millisecond
+
 // State is how well an instance hears.
 type State struct {
 	Ready    bool   // once true, it stays; see [Backplane.Ready]
@@ -44,23 +48,30 @@ func (b *Backplane) diagnose(ready bool) (Cause, string) {
 	if e := b.agreed.conflict.Load(); e != nil {
 		return CauseLayout, e.Error()
 	}
-	n := len(b.epochs)
-	if missing := b.unconfirmed(); missing > 0 {
-		reason := fmt.Sprintf("%d of %d partitions not confirmed within %v", missing, n, b.fences.Bound())
-		if problem := b.prober.problem.Load(); problem != nil {
+	missing := b.unconfirmed()
+	problem := b.prober.problem.Load()
+	if missing > 0 && (ready || problem != nil) {
+		reason := fmt.Sprintf("%d of %d partitions not confirmed within %v", missing, len(b.epochs), b.fences.Bound())
+		if problem != nil {
 			reason += ": " + (*problem).Error()
 		}
 		return CauseUnconfirmed, reason
 	}
 	if _, live := b.subscriber.since(); !live {
-		// A subscription that is back before the next probe was hardly away.
-		lost := time.Duration(b.fences.Now() - b.subscriber.lostAt.Load())
-		if !ready || lost > b.prober.every {
-			return CauseSubscription, "no subscription to " + b.subscriber.channel
+		reason := "no subscription to " + b.subscriber.channel
+		if problem := b.subscriber.problem.Load(); problem != nil {
+			reason += ": " + *problem
+		}
+		// One that is back before the next probe was hardly away.
+		if lost := time.Duration(b.fences.Now() - b.subscriber.lostAt.Load()); lost > max(b.prober.every, unremarkable) {
+			return CauseSubscription, reason
+		}
+		if !ready {
+			return CauseStarting, reason
 		}
 	}
 	if !ready {
-		return CauseStarting, "not every partition was confirmed since the subscription began"
+		return CauseStarting, fmt.Sprintf("%d of %d partitions not confirmed since the subscription began", b.prober.waiting.Load(), len(b.epochs))
 	}
 	return CauseNone, ""
 }
@@ -110,7 +121,7 @@ func (b *Backplane) logState(ctx context.Context, s State) {
 		b.log.LogAttrs(ctx, slog.LevelError, "another layout is in use: this instance does not cache until it is not",
 			slog.String("key", e.Key), slog.String("ours", e.Ours), slog.String("theirs", e.Theirs),
 			slog.String("remedy", "the same Partitions and a compatible version everywhere, or another Prefix"))
-	case s.Cause == CauseStarting || !s.Ready && s.Cause != CauseUnconfirmed:
+	case s.Cause == CauseStarting:
 		b.log.LogAttrs(ctx, slog.LevelDebug, "starting to hear invalidations", slog.String("reason", s.Reason))
 	case s.Degraded:
 		b.log.LogAttrs(ctx, slog.LevelWarn, "degraded: invalidations are not confirmed as usual",

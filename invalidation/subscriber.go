@@ -40,9 +40,10 @@ type subscriber struct {
 	connect time.Duration // the same, while it has no subscription yet
 
 	current  atomic.Pointer[session]
-	running  atomic.Int64 // sessions that have not ended, abandoned ones included
-	recycles chan string  // ask for a new session, and why
-	lostAt   atomic.Int64 // since when there is no subscription; on the fences' clock
+	running  atomic.Int64           // sessions that have not ended, abandoned ones included
+	recycles chan string            // ask for a new session, and why
+	lostAt   atomic.Int64           // since when there is no subscription; on the fences' clock
+	problem  atomic.Pointer[string] // why the last one ended
 }
 
 func (s *subscriber) init(b *Backplane) {
@@ -86,6 +87,7 @@ func (s *subscriber) loop(ctx context.Context) {
 			return
 		}
 		s.b.counters.recycles.Add(1)
+		s.problem.Store(&why)
 		s.b.log.Debug("subscription given up", "reason", why)
 		s.b.ProbeNow()
 		if lived >= stable {

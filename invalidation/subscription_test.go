@@ -111,9 +111,10 @@ func TestAServerThatRefusesTheSubscriptionIsNotBeleaguered(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := n.Ready(ctx)
-	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "no subscription") {
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "no subscription to test:1.4:invalidations: NOPERM") {
 		t.Errorf("got %v, want one that names what is missing", err)
 	}
+	n.eventually("a word about it", func() bool { return strings.Contains(n.logs.String(), "level=WARN") })
 	n.confirmed()
 	if !n.live() {
 		t.Error("no leases without a subscription")
