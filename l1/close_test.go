@@ -82,6 +82,36 @@ func TestCloseReturnsToASecondCallerWhenItIsDone(t *testing.T) {
 	wg.Wait()
 }
 
+func TestCloseWaitsForCallsThatAreInsideRistretto(t *testing.T) {
+	lock := func(h *harness) func() { return l1.Lock(h.Cache, hash(1)) }
+	tests := []struct {
+		name string
+		hold func(h *harness) (release func()) // makes the call stay inside
+		call func(h *harness)
+	}{
+		{"Get", lock, func(h *harness) { h.value(1) }},
+		{"Put", lock, func(h *harness) { h.Put(h.entry(1, 100, 1)) }},
+		{"Wait", func(h *harness) func() { return l1.Stall(h.Cache) }, func(h *harness) { h.Wait() }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHarness(t, 1<<20)
+			release := once(tt.hold(h))
+			defer release()
+			var wg sync.WaitGroup
+			wg.Go(func() { tt.call(h) })
+			eventually(t, "the call is inside", func() bool { n, _ := l1.Inside(h.Cache); return n == 1 })
+			wg.Go(func() { h.Close() })
+			eventually(t, "Close lets nobody in", func() bool { _, closed := l1.Inside(h.Cache); return closed })
+			if n, _ := l1.Inside(h.Cache); n != 1 {
+				t.Errorf("%d calls count as inside, want 1: Close would go on", n)
+			}
+			release()
+			wg.Wait()
+		})
+	}
+}
+
 // closeRace names, in the environment, what a child process of
 // TestGetSetAndWaitRaceWithClose is to call while Close runs.
 const closeRace = "L1_TEST_CLOSE_RACE"

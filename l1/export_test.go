@@ -20,11 +20,7 @@ const MaxQueued = maxQueued
 // lock of Ristretto's policy. Get and Put do not need that (Put does where the
 // cache is too full).
 func Stall(c *Cache) (release func()) {
-	policy := reflect.ValueOf(c.store).Elem().FieldByName("cachePolicy")
-	if policy.Type().Elem().Field(0).Type != reflect.TypeFor[sync.Mutex]() {
-		panic("Ristretto's policy does not begin with its lock any more")
-	}
-	lock := (*sync.Mutex)(policy.UnsafePointer())
+	lock := firstField[sync.Mutex](reflect.ValueOf(c.store).Elem().FieldByName("cachePolicy"))
 	lock.Lock()
 	before := c.account.queued.Load()
 	c.Put(&Entry{Region: c.Region("stall"), Mark: fence.Mark{Hash: 1 << 63}})
@@ -32,6 +28,31 @@ func Stall(c *Cache) (release func()) {
 		runtime.Gosched()
 	}
 	return lock.Unlock
+}
+
+// Lock keeps everybody from the part of Ristretto's store that holds a hash
+// until unlock is called.
+func Lock(c *Cache, hash uint64) (unlock func()) {
+	shards := reflect.ValueOf(c.store).Elem().FieldByName("storedItems").Elem().Elem().FieldByName("shards")
+	lock := firstField[sync.RWMutex](shards.Index(int(hash % uint64(shards.Len()))))
+	lock.Lock()
+	return lock.Unlock
+}
+
+// firstField is the first field of the struct that pointer points to.
+func firstField[T any](pointer reflect.Value) *T {
+	if pointer.Type().Elem().Field(0).Type != reflect.TypeFor[T]() {
+		panic("Ristretto has changed inside: " + pointer.Type().String())
+	}
+	return (*T)(pointer.UnsafePointer())
+}
+
+// Inside is the number of calls inside the guard, and whether it is closed.
+func Inside(c *Cache) (n int64, closed bool) {
+	for i := range c.guard.cells {
+		n += c.guard.cells[i].inside.Load()
+	}
+	return n, c.guard.closed.Load()
 }
 
 // Held counts what is in the store and what it is accounted for there.

@@ -351,7 +351,7 @@ func TestOverwritingMakesNoRoom(t *testing.T) {
 				h.value(i)
 			}
 			put(i, 102, large)
-			return h.value(i) != nil
+			return h.value(i) == uint64(102)
 		})
 	}
 	wantAccountsToAgree(t, h)
