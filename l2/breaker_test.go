@@ -171,6 +171,8 @@ func TestFullRedisIsReadFromAndInvalidated(t *testing.T) {
 	if lost {
 		do(t, c, "DEL", sequenceName(nut)) // to be created again where there is no room
 	}
+	blocked := sibling(pear)
+	do(t, c, "SET", valueName(blocked), readGolden(t, "tombstone"))
 	eventually(t, "its memory is full", func() bool {
 		err := c.Append(t.Context(), "ballast", strings.Repeat("x", 1<<16)).Err()
 		return err != nil && strings.HasPrefix(err.Error(), "OOM")
@@ -200,6 +202,10 @@ func TestFullRedisIsReadFromAndInvalidated(t *testing.T) {
 		t.Errorf("fill: %+v, %v, want it refused", f, err)
 	}
 	wantMiss(t, s, apple)
+	if _, err := s.Begin(t.Context(), blocked, l2.NewToken()); err != nil {
+		t.Errorf("begin at a tombstone: %v", err)
+	}
+	invalidate(t, s, blocked)
 	if !s.Up() {
 		t.Error("it is taken for down")
 	}

@@ -134,6 +134,7 @@ func TestUnreadableValueIsAMissThatIsOverwritten(t *testing.T) {
 			"newer":                         {newer, l2.ErrLayout},
 			"cut off in the payload":        {live[:len(live)-1], l2.ErrTruncated},
 			"cut off in the header":         {live[:10], l2.ErrTruncated},
+			"a header that ends early":      {[]byte("\xd0\x9f\x01\x00\x00\x00\x00\x08"), l2.ErrTruncated},
 			"too long":                      {append(slices.Clone(live), 0), l2.ErrTruncated},
 			"changed, as the checksum says": {flipped, l2.ErrCorrupt},
 			"nonsense":                      {corrupt, l2.ErrCorrupt},
