@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -103,7 +104,7 @@ func (b *Backend) do(tb testing.TB, args ...any) {
 	tb.Helper()
 	c := NewClient(tb, b.Addr)
 	defer c.Close()
-	if err := c.Do(context.Background(), args...).Err(); err != nil && err != redis.Nil {
+	if err := c.Do(context.Background(), args...).Err(); err != nil && !errors.Is(err, redis.Nil) {
 		tb.Fatalf("redistest: %v at %s: %v", args[0], b.Addr, err)
 	}
 }

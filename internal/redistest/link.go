@@ -209,3 +209,19 @@ func (l *link) resume(toServer, toClient []byte) {
 		l.close()
 	}
 }
+
+// countTrip notes that a client began to wait for the server.
+func (p *Proxy) countTrip(l *link) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l.kind != pubsubKind {
+		p.trips++
+	}
+}
+
+// isPubSub reports whether RESP2 arrays on the link may be messages.
+func (p *Proxy) isPubSub(l *link) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return l.kind == pubsubKind
+}

@@ -99,7 +99,7 @@ func TestFaultsUnderLoad(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
 		for range 300 {
 			faults[random.IntN(len(faults))](random.IntN(2) == 0)
-			time.Sleep(time.Millisecond) // a rate, not a wait for an effect
+			time.Sleep(time.Millisecond) //nolint:forbidigo // a rate, not a wait for an effect
 		}
 		close(stop)
 		wg.Wait()

@@ -2,7 +2,6 @@ package redistest
 
 import (
 	"context"
-
 	"maps"
 	"net"
 	"sync"
@@ -336,20 +335,4 @@ func (p *Proxy) messageFate(channel string, payload []byte) (drop bool, gate *He
 		}
 	}
 	return false, nil
-}
-
-// countTrip notes that a client began to wait for the server.
-func (p *Proxy) countTrip(l *link) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if l.kind != pubsubKind {
-		p.trips++
-	}
-}
-
-// isPubSub reports whether RESP2 arrays on the link may be messages.
-func (p *Proxy) isPubSub(l *link) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return l.kind == pubsubKind
 }
