@@ -27,6 +27,20 @@ func (a *airspace) takeOff(key string) {
 	a.flights[key]++
 }
 
+// takeOffAlone is takeOff if no flight of the key is in the air.
+func (a *airspace) takeOffAlone(key string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.flights[key] > 0 {
+		return false
+	}
+	if a.flights == nil {
+		a.flights = make(map[string]int)
+	}
+	a.flights[key] = 1
+	return true
+}
+
 // land reports whether other flights of the key are still in the air.
 func (a *airspace) land(key string) (others bool) {
 	a.mu.Lock()

@@ -72,10 +72,17 @@ const maxReloads = 3
 
 // fetch answers a call that L1 could not answer.
 func (r *region) fetch(ctx context.Context, k keyspace.Key, c call, load loadFunc) (*outcome, error) {
+	if err := r.node.settle(ctx); err != nil {
+		return nil, err
+	}
 	arrival := r.node.fences.Now()
 	kind := kindOf(c, load)
 	for attempt := 0; ; attempt++ {
-		out, err := r.fly(ctx, kind, k, c, load)
+		f := &flight{region: r, key: k, call: c, kind: kind, load: load}
+		out, err := f.glance(ctx)
+		if out == nil && err == nil {
+			out, err = f.fly(ctx)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -115,32 +122,67 @@ func (r *region) acceptable(out *outcome, kind flightKind, arrival int64, attemp
 	return fresh && (own || fences.Confirmed(&out.stamp))
 }
 
-// fly joins the flight of this kind for the key, or begins one. The caller
+// glance looks into Redis on the caller's own goroutine, if nobody else is
+// after the key. A flight has a goroutine of its own, and handing over to it and
+// back takes longer than a Redis nearby takes to answer. Without an outcome and
+// an error it is for a flight to go on, with what was seen here.
+func (f *flight) glance(ctx context.Context) (*outcome, error) {
+	if !f.usesL2() || f.kind == flightForce || !f.air.takeOffAlone(f.key.Name) {
+		return nil, nil
+	}
+	var out *outcome
+	defer func() { f.land(out) }()
+	// The stamp before the question whether an invalidation is pending, see
+	// [invalidation.Backplane.Pending].
+	f.stamp = f.node.fences.Stamp(f.key.Hash)
+	if !f.node.usable(f.key) {
+		return nil, nil
+	}
+	f.look(ctx)
+	switch {
+	case f.seen.err != nil && ctx.Err() != nil:
+		return nil, f.left(ctx)
+	case f.seen.err != nil:
+		return nil, nil
+	case f.seen.out == nil && f.load == nil:
+		f.counters.l2Misses.Add(1)
+		out = f.failed(ErrNotFound)
+	default:
+		out = f.seen.out
+	}
+	return out, nil
+}
+
+// fly joins the flight of this kind for the key, or begins this one. The caller
 // leaves when its own context ends; the flight goes on for the others.
-func (r *region) fly(ctx context.Context, kind flightKind, k keyspace.Key, c call, load loadFunc) (*outcome, error) {
-	n := r.node
+func (f *flight) fly(ctx context.Context) (*outcome, error) {
+	n := f.node
 	if n.refusing() {
 		return nil, ErrClosed
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("doppio: %s:%s: %w", r.name, k.Name, err)
+	if ctx.Err() != nil {
+		return nil, f.left(ctx)
 	}
-	ch := r.flights[kind].DoChan(k.Name, func() (any, error) {
+	ch := f.flights[f.kind].DoChan(f.key.Name, func() (any, error) {
 		if !n.gate.enter() {
 			return &outcome{err: ErrClosed}, nil
 		}
 		defer n.gate.leave()
-		f := &flight{region: r, key: k, call: c, kind: kind, load: load}
 		return f.run(context.WithoutCancel(ctx)), nil
 	})
 	select {
 	case res := <-ch:
 		return res.Val.(*outcome), nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("doppio: %s:%s: %w", r.name, k.Name, ctx.Err())
+		return nil, f.left(ctx)
 	case <-n.done:
 		return nil, ErrClosed
 	}
+}
+
+// left is the error of a caller whose context has ended.
+func (f *flight) left(ctx context.Context) error {
+	return fmt.Errorf("doppio: %s:%s: %w", f.name, f.key.Name, ctx.Err())
 }
 
 // flight is one attempt to get a value, on behalf of all who wait for it.
@@ -151,8 +193,24 @@ type flight struct {
 	kind  flightKind
 	load  loadFunc
 	stamp fence.Stamp
+	seen  *sight // what Redis had; nil: not asked yet
 
 	replaced bool // a shared tier has taken the new value, or a newer one
+}
+
+// sight is what a look into Redis brought.
+type sight struct {
+	reply   l2.Reply
+	out     *outcome // the answer, if it was usable
+	verdict verdict
+	err     error
+}
+
+// land ends a flight's time in the air, see [airspace].
+func (f *flight) land(out *outcome) {
+	if f.air.land(f.key.Name) && out != nil && out.mark.Generation != 0 {
+		f.node.fences.Raise(f.key.Hash, out.mark.Sequence())
+	}
 }
 
 // run never panics: it runs in a goroutine of singleflight's, where a panic
@@ -164,12 +222,10 @@ func (f *flight) run(ctx context.Context) (out *outcome) {
 		}
 	}()
 	f.air.takeOff(f.key.Name)
-	defer func() {
-		if f.air.land(f.key.Name) && out != nil && out.mark.Generation != 0 {
-			f.node.fences.Raise(f.key.Hash, out.mark.Sequence())
-		}
-	}()
-	f.stamp = f.node.fences.Stamp(f.key.Hash)
+	defer func() { f.land(out) }()
+	if f.seen == nil {
+		f.stamp = f.node.fences.Stamp(f.key.Hash)
+	}
 	if f.kind == flightRead || f.kind == flightLoad {
 		if out := f.again(); out != nil {
 			return out

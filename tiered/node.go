@@ -37,6 +37,9 @@ type Node struct {
 	done   <-chan struct{} // ctx.Done()
 	gate   *gate           // flights and writes that are running
 
+	settled chan struct{} // closed when ready for the first time, or after L2Timeout
+	first   sync.WaitGroup
+
 	closeOnce sync.Once
 	closeErr  error
 	closed    atomic.Bool
@@ -69,6 +72,7 @@ func Open(ctx context.Context, opts Options) (*Node, error) {
 		fences:  fence.New(opts.Partitions, opts.MaxStaleness, opts.L1MaxBytes),
 		gate:    newGate(),
 		regions: make(map[string]*region),
+		settled: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.done = n.ctx.Done()
@@ -121,6 +125,34 @@ func (n *Node) start() error {
 		return err
 	}
 	n.backplane = bp
+	n.first.Go(func() {
+		defer close(n.settled)
+		ctx, cancel := context.WithTimeout(n.ctx, n.opts.L2Timeout)
+		defer cancel()
+		_ = bp.Ready(ctx) // not ready in time: calls go on without L2
+	})
+	return nil
+}
+
+// settle lets the calls that come while a node has hardly begun wait for its
+// first probe, for at most L2Timeout after Open. Until then nothing that is in
+// Redis may be used, and a whole fleet that restarts would go to the origin.
+func (n *Node) settle(ctx context.Context) error {
+	if n.l2 == nil {
+		return nil
+	}
+	select {
+	case <-n.settled:
+		return nil
+	default:
+	}
+	select {
+	case <-n.settled:
+	case <-n.done:
+		return ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("doppio: waiting for the first probe: %w", ctx.Err())
+	}
 	return nil
 }
 
@@ -165,6 +197,7 @@ func (n *Node) Close() error {
 		if n.backplane != nil {
 			errs = append(errs, n.backplane.Close())
 		}
+		n.first.Wait()
 		<-n.gate.idle
 		if n.l1 != nil {
 			errs = append(errs, n.l1.Close())
@@ -208,9 +241,15 @@ func (n *Node) refusing() bool { return n.closed.Load() || n.draining.Load() }
 func (n *Node) conflicted() bool { return n.backplane != nil && n.backplane.Err() != nil }
 
 // usable reports whether a key may be read from, and filled into, L2. (Whether
-// Redis is up is the store's to know: it answers at once if not.)
+// Redis is up is the store's to know: it answers at once if not.) A partition
+// without an epoch was never probed: its values may be from before a time in
+// which other instances used another layout and nobody invalidated them.
 func (n *Node) usable(k keyspace.Key) bool {
-	return n.l2 != nil && !n.backplane.Pending(k.Hash) && !n.conflicted()
+	if n.l2 == nil || n.backplane.Pending(k.Hash) || n.conflicted() {
+		return false
+	}
+	_, _, probed := n.backplane.Epoch(n.fences.Partition(k.Hash))
+	return probed
 }
 
 // declare registers a region under its name.

@@ -22,26 +22,36 @@ const (
 	maxLeaseWait = 50 * time.Millisecond
 )
 
+// look asks Redis for the value.
+func (f *flight) look(ctx context.Context) {
+	s := &sight{}
+	if s.reply, s.err = f.getL2(ctx); s.err == nil && f.kind != flightForce {
+		s.out, s.verdict = f.judge(s.reply)
+	}
+	f.seen = s
+}
+
 // throughL2 answers the flight from Redis, or loads under a lease.
 func (f *flight) throughL2(ctx context.Context) *outcome {
-	reply, err := f.getL2(ctx)
-	if err != nil {
-		return f.detached(ctx, err)
+	if f.seen == nil {
+		f.look(ctx)
 	}
-	if f.kind == flightForce {
+	reply := f.seen.reply
+	switch {
+	case f.seen.err != nil:
+		return f.detached(ctx, f.seen.err)
+	case f.kind == flightForce:
 		return f.lease(ctx, reply.Value.Token)
-	}
-	out, v := f.judge(reply)
-	if v == usable {
-		return out
+	case f.seen.out != nil:
+		return f.seen.out
 	}
 	f.counters.l2Misses.Add(1)
 	switch {
 	case f.load == nil:
 		return f.failed(ErrNotFound)
-	case v == foreign:
+	case f.seen.verdict == foreign:
 		return f.loadAside(ctx, reply)
-	case v == worthless:
+	case f.seen.verdict == worthless:
 		return f.lease(ctx, reply.Value.Token)
 	default:
 		return f.lease(ctx, l2.Token{})
@@ -64,7 +74,7 @@ func (f *flight) judge(reply l2.Reply) (*outcome, verdict) {
 		return nil, missing
 	}
 	v := &reply.Value
-	left, known := f.left(v)
+	left, known := f.remaining(v)
 	if known && left <= 0 {
 		return nil, worthless
 	}
@@ -102,9 +112,9 @@ func (f *flight) loadAside(ctx context.Context, reply l2.Reply) *outcome {
 	return f.loadBeside(ctx, f.stamp.At(reply.Seq))
 }
 
-// left is what is left of a value's life, by the server's clock, and whether
+// remaining is what is left of a value's life, by the server's clock, and whether
 // that is known: an instance that has not probed yet does not know the clock.
-func (f *flight) left(v *l2.Value) (left lifetime, known bool) {
+func (f *flight) remaining(v *l2.Value) (left lifetime, known bool) {
 	now, known := f.node.backplane.ServerNow()
 	if !known {
 		return 0, false
@@ -142,6 +152,7 @@ func (f *flight) lease(ctx context.Context, refuse l2.Token) *outcome {
 			}
 			refuse = next
 			continue
+		default: // busy: somebody loads it
 		}
 		if !waited {
 			waited = true

@@ -162,8 +162,10 @@ func TestLatencies(t *testing.T) {
 		if s.LoadLatency.Count != 1 || s.LoadLatency.Sum != time.Second {
 			t.Errorf("%d loads took %v, want one of 1s", s.LoadLatency.Count, s.LoadLatency.Sum)
 		}
-		if s.L2Latency.Count != 3 || s.L2Latency.Sum != 0 {
-			t.Errorf("%d calls to Redis took %v, want 3 that took no time in the bubble", s.L2Latency.Count, s.L2Latency.Sum)
+		// A look, a lease, a fill; and a second look if a flight has begun beside
+		// the first caller's.
+		if n := s.L2Latency.Count; n < 3 || n > 4 || s.L2Latency.Sum != 0 {
+			t.Errorf("%d calls to Redis took %v, want 3 or 4 that took no time in the bubble", n, s.L2Latency.Sum)
 		}
 	})
 }

@@ -154,7 +154,7 @@ func boxed[V any](key string, load func(context.Context, string) (V, error)) loa
 
 // peek is the L1 hit: everything that is done for one is in here and in
 // [l1.Cache.Get].
-func (r *Region[V]) peek(key string, hash uint64) (v V, err error, hit bool) { //nolint:revive,staticcheck // hit qualifies the other two
+func (r *Region[V]) peek(key string, hash uint64) (v V, err error, hit bool) { //nolint:revive // hit qualifies the other two
 	core := r.core
 	e, now := core.node.l1.Get(core.l1, hash, key)
 	if e == nil || now >= e.Expires {
