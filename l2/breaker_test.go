@@ -228,15 +228,27 @@ func TestErrorsThatConcernOneCommandDoNotBringRedisDown(t *testing.T) {
 }
 
 func TestCallersWhoLeaveEarlyDoNotHideADeadRedis(t *testing.T) {
-	p := redistest.Mini(t).Proxy(t)
-	s := newStore(t, p.Client(t, patient), timeout(50*time.Millisecond))
-	putPatiently(t, s, apple, "x")
-	p.BlackHole(true)
-	eventually(t, "Redis is known to be down", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		_, _ = s.GetOrLease(ctx, pear, l2.NewToken(), l2.Token{})
-		return !s.Up()
-	})
-	p.BlackHole(false)
+	// A wrapper is used with the client's own timeouts.
+	ways := map[string]struct {
+		limit  time.Duration
+		client func(*redis.Options)
+	}{
+		"the client gives up": {never, func(o *redis.Options) { o.ReadTimeout = 20 * time.Millisecond }},
+		"nobody gives up":     {50 * time.Millisecond, patient},
+	}
+	for name, tt := range ways {
+		t.Run(name, func(t *testing.T) {
+			p := redistest.Mini(t).Proxy(t)
+			s := newStore(t, wrapper{p.Client(t, tt.client)}, timeout(tt.limit))
+			putPatiently(t, s, apple, "x")
+			p.BlackHole(true)
+			eventually(t, "Redis is known to be down", func() bool {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				defer cancel()
+				_, _ = s.GetOrLease(ctx, apple, l2.NewToken(), l2.Token{})
+				return !s.Up()
+			})
+			p.BlackHole(false)
+		})
+	}
 }
