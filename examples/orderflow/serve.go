@@ -24,11 +24,11 @@ Try, in another terminal (X-Cache says which tier has answered, Cache-Invalidati
 has confirmed):
 
   A=%s B=%s C=%s
-  curl -i $A/products/1999
-  curl -i $B/products/1999
-  curl -i -X PATCH -d '{"price_cents": 4711}' $C/products/1999
-  curl -i $A/products/1999
-  curl -i -d '{"customer_id": 7, "lines": [{"product_id": 1999, "quantity": 2}]}' $A/orders
+  curl -i $A/products/499
+  curl -i $B/products/499
+  curl -i -X PATCH -d '{"price_cents": 4711}' $C/products/499
+  curl -i $A/products/499
+  curl -i -d '{"customer_id": 7, "lines": [{"product_id": 499, "quantity": 2}]}' $A/orders
   curl $B/customers/7/orders
   curl $A/cache
 

@@ -41,7 +41,7 @@ func (v *visitor) visit(ctx context.Context, t *Target) error {
 	case kind < 830:
 		return t.getPage(ctx, inst, "")
 	case kind < 850:
-		return t.getPage(ctx, inst, fmt.Sprintf("?page=%d", 2+number%50))
+		return t.getPage(ctx, inst, fmt.Sprintf("?page=%d", 2+number%20))
 	case kind < 890:
 		return t.get(ctx, inst, fmt.Sprintf("/customers/%d", customer))
 	case kind < 930:

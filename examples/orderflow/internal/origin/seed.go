@@ -12,8 +12,8 @@ var schema string
 
 // Contents of a new database.
 const (
-	Products      = 2000
-	Customers     = 500
+	Products      = 500
+	Customers     = 200
 	StockPerItem  = 10_000
 	SpareProducts = 16 // more products, with the ids after Products, that no load reads
 )

@@ -93,7 +93,7 @@ func judged(n uint64) cell { return cell{text: count(n), tone: toneOf(n == 0)} }
 // stampede is the number of loads that a stampede has come to.
 func stampede(r load.Result) cell {
 	c := cell{text: count(r.StampedeLoads), tone: toneOf(r.StampedeLoads <= 1)}
-	if r.StampedeLoads > 1 && r.Hindered {
+	if r.StampedeLoads > 1 && r.Hindered && r.Kind == fleet.Doppio {
 		c.text, c.tone = "(Redis too slow) "+c.text, amber
 	}
 	return c
