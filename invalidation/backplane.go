@@ -130,6 +130,10 @@ func (b *Backplane) Ready(ctx context.Context) error {
 // the two clocks drifted apart since).
 func (b *Backplane) ServerNow() (micros int64, ok bool) { return b.clock.now(b.fences.Now()) }
 
+// ServerAt is [Backplane.ServerNow] for a time that the caller has just read on
+// the fences' clock.
+func (b *Backplane) ServerAt(now int64) (micros int64, ok bool) { return b.clock.now(now) }
+
 // ProbeNow asks for a probe soon. It never blocks; requests that come close
 // together are answered by one probe.
 func (b *Backplane) ProbeNow() { b.prober.soon() }

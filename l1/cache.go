@@ -114,7 +114,7 @@ func (c *Cache) Get(r *Region, hash uint64, key string) (e *Entry, now int64) {
 	}
 	e, _ = c.store.Get(hash)
 	cell.leave()
-	if e == nil || e.Region != r || e.Key != key {
+	if e == nil || e.check != r.check(key) {
 		return nil, c.fences.Now()
 	}
 	now, ok := c.fences.Valid(&e.Mark)

@@ -14,14 +14,15 @@ const entryOverhead = 128 + 192
 // Entry is a value, or the knowledge that there is none, together with what is
 // needed to judge it. It must not be modified after [Cache.Put], nor put twice.
 //
-// The fields that every Get compares come first and fill one cache line.
+// The fields that every hit reads come first and fill one cache line.
 type Entry struct {
-	Region *Region
-	Key    string
-	Mark   fence.Mark // Mark.Hash is the hash of region and key
+	check   uint64 // stands for Region and Key, see Region.check; set by Put
+	Value   any
+	Expires int64      // end of its life on the fences' clock, in ns
+	Mark    fence.Mark // Mark.Hash is the hash of region and key
 
-	Value      any
-	Expires    int64    // end of its life on the fences' clock, in ns
+	Region     *Region
+	Key        string
 	StaleUntil int64    // until when it may be served stale, not before Expires; 0: never
 	Cost       int64    // bytes of the value; those of the key and of keeping it are added by Put. Below 0 counts as 0.
 	Token      [16]byte // fill token of the value in L2; zero if it has none
@@ -41,8 +42,8 @@ func (e *Entry) Supersedes(old *Entry) bool {
 		// The hashes collide. An entry of another key must not keep this one
 		// out for ever because its mark happens to be newer.
 		return true
-	case e.Mark.Generation != old.Mark.Generation:
-		return e.Mark.Generation > old.Mark.Generation
+	case e.Mark.Epoch() != old.Mark.Epoch():
+		return e.Mark.Epoch() > old.Mark.Epoch()
 	default:
 		return e.Mark.AsOf >= old.Mark.AsOf
 	}

@@ -35,6 +35,7 @@ func (c *Cache) Put(e *Entry) bool {
 		c.account.dropped.Add(1)
 		return false
 	}
+	e.check = e.Region.check(e.Key)
 	return c.hand(e)
 }
 

@@ -1,6 +1,9 @@
 package l1
 
-import "sync/atomic"
+import (
+	"hash/maphash"
+	"sync/atomic"
+)
 
 // Region is a handle that the entries of one region share, and its counters.
 // Get one from [Cache.Region]. It is safe for concurrent use.
@@ -10,6 +13,7 @@ import "sync/atomic"
 // look-up that is to be counted.
 type Region struct {
 	name  string
+	seed  maphash.Seed
 	cells []counterCell
 }
 
@@ -28,8 +32,16 @@ type Counters struct {
 }
 
 func newRegion(name string) *Region {
-	return &Region{name: name, cells: make([]counterCell, cellCount())}
+	return &Region{name: name, seed: maphash.MakeSeed(), cells: make([]counterCell, cellCount())}
 }
+
+// check is what an entry's region and key are compared by. The hash by which an
+// entry is found has 64 bits and is the same on all instances, so keys that
+// share it can be found, and made. Comparing the keys themselves would settle
+// it, but they lie in cache lines of their own, which a hit would wait for. So a
+// second hash is compared, whose seed nobody knows: two keys of a process agree
+// in both with a probability of 2^-128, and none can be made to.
+func (r *Region) check(key string) uint64 { return maphash.String(r.seed, key) }
 
 // Name is the name that the region was made with.
 func (r *Region) Name() string { return r.name }

@@ -1,6 +1,6 @@
 package tiered
 
-import "sync"
+import "sync/atomic"
 
 // airspace counts the flights of each key that are under way at once. There is
 // more than one where their kinds differ (a Get beside a GetOrLoad) or where an
@@ -13,41 +13,19 @@ import "sync"
 // where nothing voids it until the message arrives, and the next caller goes
 // back to version 1. So whoever lands first, while others are in the air,
 // raises the fence to the sequence of what it read.
+//
+// Keys share counters, by hash. What that costs is a flight where a glance would
+// have done, or a fence raised without need: a miss, now and then.
 type airspace struct {
-	mu      sync.Mutex
-	flights map[string]int
+	flights [8192]atomic.Int32
 }
 
-func (a *airspace) takeOff(key string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.flights == nil {
-		a.flights = make(map[string]int)
-	}
-	a.flights[key]++
-}
+func (a *airspace) of(hash uint64) *atomic.Int32 { return &a.flights[hash>>40%uint64(len(a.flights))] }
+
+func (a *airspace) takeOff(hash uint64) { a.of(hash).Add(1) }
 
 // takeOffAlone is takeOff if no flight of the key is in the air.
-func (a *airspace) takeOffAlone(key string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.flights[key] > 0 {
-		return false
-	}
-	if a.flights == nil {
-		a.flights = make(map[string]int)
-	}
-	a.flights[key] = 1
-	return true
-}
+func (a *airspace) takeOffAlone(hash uint64) bool { return a.of(hash).CompareAndSwap(0, 1) }
 
 // land reports whether other flights of the key are still in the air.
-func (a *airspace) land(key string) (others bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.flights[key]--; a.flights[key] > 0 {
-		return true
-	}
-	delete(a.flights, key)
-	return false
-}
+func (a *airspace) land(hash uint64) (others bool) { return a.of(hash).Add(-1) > 0 }

@@ -6,21 +6,25 @@ import (
 )
 
 func TestAirspaceKnowsWhoIsStillInTheAir(t *testing.T) {
+	const k, other = 1 << 40, 2 << 40
 	var a airspace
-	a.takeOff("k")
-	a.takeOff("k")
-	a.takeOff("other")
-	if !a.land("k") {
+	a.takeOff(k)
+	a.takeOff(k)
+	a.takeOff(other)
+	if a.takeOffAlone(k) {
+		t.Error("took off alone beside two others")
+	}
+	if !a.land(k) {
 		t.Error("one of two flights of k landed, but none was said to be in the air")
 	}
-	if a.land("k") {
+	if a.land(k) {
 		t.Error("the last flight of k landed, but another was said to be in the air")
 	}
-	if a.land("other") {
+	if a.land(other) {
 		t.Error("flights of another key count")
 	}
-	if len(a.flights) != 0 {
-		t.Errorf("%d keys are remembered with nothing in the air", len(a.flights))
+	if !a.takeOffAlone(k) || a.takeOffAlone(k) {
+		t.Error("just one can take off alone")
 	}
 }
 

@@ -127,7 +127,7 @@ func (r *region) acceptable(out *outcome, kind flightKind, arrival int64, attemp
 // back takes longer than a Redis nearby takes to answer. Without an outcome and
 // an error it is for a flight to go on, with what was seen here.
 func (f *flight) glance(ctx context.Context) (*outcome, error) {
-	if !f.usesL2() || f.kind == flightForce || !f.air.takeOffAlone(f.key.Name) {
+	if !f.usesL2() || f.kind == flightForce || !f.node.air.takeOffAlone(f.key.Hash) {
 		return nil, nil
 	}
 	var out *outcome
@@ -140,15 +140,13 @@ func (f *flight) glance(ctx context.Context) (*outcome, error) {
 	}
 	f.look(ctx)
 	switch {
-	case f.seen.err != nil && ctx.Err() != nil:
+	case f.err != nil && ctx.Err() != nil:
 		return nil, f.left(ctx)
-	case f.seen.err != nil:
-		return nil, nil
-	case f.seen.out == nil && f.load == nil:
+	case f.err == nil && f.verdict == usable:
+		out = &f.hit
+	case f.err == nil && f.load == nil:
 		f.counters.l2Misses.Add(1)
 		out = f.failed(ErrNotFound)
-	default:
-		out = f.seen.out
 	}
 	return out, nil
 }
@@ -193,22 +191,19 @@ type flight struct {
 	kind  flightKind
 	load  loadFunc
 	stamp fence.Stamp
-	seen  *sight // what Redis had; nil: not asked yet
+
+	looked  bool // the following is set
+	reply   l2.Reply
+	err     error
+	verdict verdict
+	hit     outcome // if usable
 
 	replaced bool // a shared tier has taken the new value, or a newer one
 }
 
-// sight is what a look into Redis brought.
-type sight struct {
-	reply   l2.Reply
-	out     *outcome // the answer, if it was usable
-	verdict verdict
-	err     error
-}
-
 // land ends a flight's time in the air, see [airspace].
 func (f *flight) land(out *outcome) {
-	if f.air.land(f.key.Name) && out != nil && out.mark.Generation != 0 {
+	if f.node.air.land(f.key.Hash) && out != nil && out.mark.Generation != 0 {
 		f.node.fences.Raise(f.key.Hash, out.mark.Sequence())
 	}
 }
@@ -221,9 +216,9 @@ func (f *flight) run(ctx context.Context) (out *outcome) {
 			out = f.failed(&LoadPanicError{Region: f.name, Key: f.key.Name, Value: p, Stack: debug.Stack()})
 		}
 	}()
-	f.air.takeOff(f.key.Name)
+	f.node.air.takeOff(f.key.Hash)
 	defer func() { f.land(out) }()
-	if f.seen == nil {
+	if !f.looked {
 		f.stamp = f.node.fences.Stamp(f.key.Hash)
 	}
 	if f.kind == flightRead || f.kind == flightLoad {

@@ -64,7 +64,7 @@ func (f *flight) loadBeside(ctx context.Context, mark fence.Mark) *outcome {
 		return out
 	}
 	life := l.life
-	if mark.Detached {
+	if mark.Detached() {
 		life = min(life, f.node.fences.Bound()-time.Duration(since-mark.T0))
 	}
 	out.expires = f.keep(f.key, copyOf{value: l.value, negative: l.absent, encoded: l.encoded, mark: mark, since: since, life: life})
@@ -145,12 +145,12 @@ func (f *flight) brought(l loaded) *outcome {
 // function does; what it brings is thrown away.)
 func (f *flight) callLoad(ctx context.Context, encode bool) (l loaded) {
 	f.counters.loads.Add(1)
-	ctx, done := f.watch(ctx, OpLoad, f.key.Name)
+	ctx, watched := f.watch(ctx, OpLoad, f.key.Name)
 	defer func() {
 		if l.err != nil && !l.absent {
 			f.counters.loadErrors.Add(1)
 		}
-		done(l.err)
+		watched.end(l.err)
 	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, f.loadTimeout, ErrLoadTimeout)
 	defer cancel()
@@ -230,8 +230,8 @@ func (f *flight) ended(ctx context.Context, err error) error {
 }
 
 func (r *region) fillL2(ctx context.Context, k keyspace.Key, lease l2.Lease, fill l2.Fill) (l2.Filled, error) {
-	ctx, done := r.watch(ctx, OpL2Fill, k.Name)
+	ctx, watched := r.watch(ctx, OpL2Fill, k.Name)
 	res, err := r.node.l2.Fill(ctx, lease, fill)
-	done(err)
+	watched.end(err)
 	return res, err
 }

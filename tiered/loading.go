@@ -33,7 +33,7 @@ func (l *Loading[K, V]) Get(ctx context.Context, k K, opts ...Option) (V, error)
 	}
 	r := l.region
 	key := l.key(k)
-	if len(opts) == 0 {
+	if len(opts) == 0 && r.core.usesL1() {
 		if v, err, hit := r.peek(key, keyspace.Hash(r.core.name, key)); hit {
 			return v, err
 		}

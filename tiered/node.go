@@ -37,6 +37,7 @@ type Node struct {
 	done   <-chan struct{} // ctx.Done()
 	gate   *gate           // flights and writes that are running
 
+	air     airspace
 	settled chan struct{} // closed when ready for the first time, or after L2Timeout
 	first   sync.WaitGroup
 

@@ -24,35 +24,36 @@ const (
 
 // look asks Redis for the value.
 func (f *flight) look(ctx context.Context) {
-	s := &sight{}
-	if s.reply, s.err = f.getL2(ctx); s.err == nil && f.kind != flightForce {
-		s.out, s.verdict = f.judge(s.reply)
+	f.looked = true
+	watching, watched := f.watch(ctx, OpL2Get, f.key.Name)
+	f.reply, f.err = f.node.l2.Get(watching, f.key)
+	now := watched.end(f.err)
+	if f.err == nil && f.kind != flightForce {
+		f.verdict = f.judge(&f.reply, now)
 	}
-	f.seen = s
 }
 
 // throughL2 answers the flight from Redis, or loads under a lease.
 func (f *flight) throughL2(ctx context.Context) *outcome {
-	if f.seen == nil {
+	if !f.looked {
 		f.look(ctx)
 	}
-	reply := f.seen.reply
 	switch {
-	case f.seen.err != nil:
-		return f.detached(ctx, f.seen.err)
+	case f.err != nil:
+		return f.detached(ctx, f.err)
 	case f.kind == flightForce:
-		return f.lease(ctx, reply.Value.Token)
-	case f.seen.out != nil:
-		return f.seen.out
+		return f.lease(ctx, f.reply.Value.Token)
+	case f.verdict == usable:
+		return &f.hit
 	}
 	f.counters.l2Misses.Add(1)
 	switch {
 	case f.load == nil:
 		return f.failed(ErrNotFound)
-	case f.seen.verdict == foreign:
-		return f.loadAside(ctx, reply)
-	case f.seen.verdict == worthless:
-		return f.lease(ctx, reply.Value.Token)
+	case f.verdict == foreign:
+		return f.loadAside(ctx, &f.reply)
+	case f.verdict == worthless:
+		return f.lease(ctx, f.reply.Value.Token)
 	default:
 		return f.lease(ctx, l2.Token{})
 	}
@@ -68,54 +69,57 @@ const (
 	worthless                // a value that will not do and is to be replaced
 )
 
-// judge decides whether what Redis has may be used, and if so keeps it in L1.
-func (f *flight) judge(reply l2.Reply) (*outcome, verdict) {
+// judge decides whether what Redis has may be used. If so it is in f.hit, and
+// is kept in L1. now is the time on the fences' clock.
+func (f *flight) judge(reply *l2.Reply, now int64) verdict {
 	if reply.Status != l2.Hit {
-		return nil, missing
+		return missing
 	}
 	v := &reply.Value
-	left, known := f.remaining(v)
+	left, known := f.remaining(v, now)
 	if known && left <= 0 {
-		return nil, worthless
+		return worthless
 	}
 	if v.Kind == l2.Live && (v.Schema != f.schema || v.Codec != f.codec) {
 		f.counters.foreign.Add(1)
 		f.warnOnce("a value in Redis has another schema and is left there", "key", f.key.Name,
 			"schema", v.Schema, "codec", v.Codec, "want_schema", f.schema, "want_codec", f.codec)
-		return nil, foreign
+		return foreign
 	}
-	out := &outcome{source: SourceL2, stamp: f.stamp, mark: f.stamp.At(reply.Seq)}
-	p := copyOf{encoded: len(v.Payload), mark: out.mark, since: f.node.fences.Now(), life: left, token: v.Token}
+	out := &f.hit
+	*out = outcome{source: SourceL2, stamp: f.stamp, mark: f.stamp.At(reply.Seq)}
 	if v.Kind == l2.Negative {
-		out.err, p.negative = ErrAbsent, true
+		out.err = ErrAbsent
 		f.counters.negativeHits.Add(1)
 	} else {
-		val, err := f.values.decode(v.Payload)
-		if err != nil {
+		var err error
+		if out.value, err = f.values.decode(v.Payload); err != nil {
 			f.counters.undecodable.Add(1)
 			f.warnOnce("a value in Redis cannot be decoded and is loaded anew", "key", f.key.Name, "error", err)
-			return nil, worthless
+			return worthless
 		}
-		out.value, p.value = val, val
 	}
-	if known {
-		out.expires = f.keep(f.key, p)
+	if known && f.usesL1() {
+		out.expires = f.keep(f.key, copyOf{
+			value: out.value, negative: v.Kind == l2.Negative, encoded: len(v.Payload),
+			mark: out.mark, since: now, life: left, token: v.Token,
+		})
 	}
 	f.counters.l2Hits.Add(1)
-	return out, usable
+	return usable
 }
 
 // loadAside loads what Redis has in another version's encoding. The load
 // begins after the sequence was read, so the copy is as of that sequence; it
 // only has no place in Redis while the other lives.
-func (f *flight) loadAside(ctx context.Context, reply l2.Reply) *outcome {
+func (f *flight) loadAside(ctx context.Context, reply *l2.Reply) *outcome {
 	return f.loadBeside(ctx, f.stamp.At(reply.Seq))
 }
 
 // remaining is what is left of a value's life, by the server's clock, and whether
 // that is known: an instance that has not probed yet does not know the clock.
-func (f *flight) remaining(v *l2.Value) (left lifetime, known bool) {
-	now, known := f.node.backplane.ServerNow()
+func (f *flight) remaining(v *l2.Value, now int64) (left lifetime, known bool) {
+	server, known := f.node.backplane.ServerAt(now)
 	if !known {
 		return 0, false
 	}
@@ -127,7 +131,7 @@ func (f *flight) remaining(v *l2.Value) (left lifetime, known bool) {
 		share := 0.5 + float64(f.key.Hash>>11)/(1<<54)
 		end = min(end, at+int64(share*float64(failoverGrace.Microseconds())))
 	}
-	return time.Duration(end-now) * time.Microsecond, true
+	return time.Duration(end-server) * time.Microsecond, true
 }
 
 // lease takes the lease of the key and loads, or waits for whoever holds it.
@@ -136,7 +140,9 @@ func (f *flight) lease(ctx context.Context, refuse l2.Token) *outcome {
 	token := l2.NewToken()
 	deadline := f.node.fences.Now() + int64(f.loadTimeout)
 	for wait, waited := minLeaseWait, false; f.node.usable(f.key); {
-		reply, err := f.getOrLease(ctx, token, refuse)
+		watching, watched := f.watch(ctx, OpL2Lease, f.key.Name)
+		reply, err := f.node.l2.GetOrLease(watching, f.key, token, refuse)
+		now := watched.end(err)
 		if err != nil {
 			return f.detached(ctx, err)
 		}
@@ -146,7 +152,7 @@ func (f *flight) lease(ctx context.Context, refuse l2.Token) *outcome {
 		case l2.Blocked:
 			return f.loadUncached(ctx)
 		case l2.Hit:
-			out, next := f.answer(ctx, reply, refuse)
+			out, next := f.answer(ctx, &reply, now, refuse)
 			if out != nil {
 				return out
 			}
@@ -158,7 +164,7 @@ func (f *flight) lease(ctx context.Context, refuse l2.Token) *outcome {
 			waited = true
 			f.counters.leaseWaits.Add(1)
 		}
-		if f.node.fences.Now() > deadline {
+		if now > deadline {
 			return f.loadUncached(ctx)
 		}
 		if !f.pause(wait) {
@@ -171,21 +177,21 @@ func (f *flight) lease(ctx context.Context, refuse l2.Token) *outcome {
 
 // answer takes the value that get-or-lease found in place of a lease. Without
 // an outcome the caller asks again and refuses that value too.
-func (f *flight) answer(ctx context.Context, reply l2.Reply, refused l2.Token) (*outcome, l2.Token) {
+func (f *flight) answer(ctx context.Context, reply *l2.Reply, now int64, refused l2.Token) (*outcome, l2.Token) {
 	if f.kind == flightForce {
 		return nil, reply.Value.Token // its load may have begun before the call
 	}
-	out, v := f.judge(reply)
-	switch {
-	case v == usable:
-		return out, refused
-	case v == foreign:
+	switch f.judge(reply, now) {
+	case usable:
+		return &f.hit, refused
+	case foreign:
 		return f.loadAside(ctx, reply), refused
-	case reply.Value.Token == refused:
-		return f.loadUncached(ctx), refused // Redis insists on what will not do
-	default:
-		return nil, reply.Value.Token
+	case missing, worthless:
 	}
+	if reply.Value.Token == refused {
+		return f.loadUncached(ctx), refused // Redis insists on what will not do
+	}
+	return nil, reply.Value.Token
 }
 
 // pause waits for about d; false: the node was closed.
@@ -198,20 +204,6 @@ func (f *flight) pause(d time.Duration) bool {
 	case <-f.node.done:
 		return false
 	}
-}
-
-func (f *flight) getL2(ctx context.Context) (l2.Reply, error) {
-	ctx, done := f.watch(ctx, OpL2Get, f.key.Name)
-	reply, err := f.node.l2.Get(ctx, f.key)
-	done(err)
-	return reply, err
-}
-
-func (f *flight) getOrLease(ctx context.Context, token, refuse l2.Token) (l2.Reply, error) {
-	ctx, done := f.watch(ctx, OpL2Lease, f.key.Name)
-	reply, err := f.node.l2.GetOrLease(ctx, f.key, token, refuse)
-	done(err)
-	return reply, err
 }
 
 // unavailable wraps why Redis was not used, so that it is an [ErrUnavailable],

@@ -32,7 +32,6 @@ type region struct {
 	maxL1Bytes              int64
 
 	flights  [flightKinds]singleflight.Group
-	air      airspace
 	counters regionCounters
 	warned   sync.Map // problem → struct{}: what has been logged once
 }

@@ -87,8 +87,8 @@ func (r *region) setL2(ctx context.Context, k keyspace.Key, payload []byte, p co
 }
 
 func (r *region) beginL2(ctx context.Context, k keyspace.Key) (l2.Lease, error) {
-	ctx, done := r.watch(ctx, OpL2Begin, k.Name)
+	ctx, watched := r.watch(ctx, OpL2Begin, k.Name)
 	lease, err := r.node.l2.Begin(ctx, k, l2.NewToken())
-	done(err)
+	watched.end(err)
 	return lease, err
 }

@@ -28,7 +28,7 @@ type sharedTier interface {
 type backplane interface {
 	Ready(ctx context.Context) error
 	Err() error
-	ServerNow() (micros int64, ok bool)
+	ServerAt(now int64) (micros int64, ok bool)
 	ProbeNow()
 	Epoch(p int) (seq uint64, at int64, ok bool)
 	Enqueue(keys []keyspace.Key)

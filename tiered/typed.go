@@ -96,7 +96,7 @@ func (r *Region[V]) Get(ctx context.Context, key string, opts ...Option) (V, err
 		var zero V
 		return zero, errNilRegion
 	}
-	if len(opts) == 0 {
+	if len(opts) == 0 && r.core.usesL1() {
 		if v, err, hit := r.peek(key, keyspace.Hash(r.core.name, key)); hit {
 			return v, err
 		}
@@ -131,7 +131,7 @@ func (r *Region[V]) GetOrLoad(ctx context.Context, key string, load func(ctx con
 		var zero V
 		return zero, errNilRegion
 	}
-	if len(opts) == 0 {
+	if len(opts) == 0 && r.core.usesL1() {
 		if v, err, hit := r.peek(key, keyspace.Hash(r.core.name, key)); hit {
 			return v, err
 		}
@@ -181,7 +181,7 @@ func (r *Region[V]) miss(ctx context.Context, key string, load loadFunc, c call,
 	}
 	core := r.core
 	k := keyspace.Of(core.name, key)
-	if ask && !c.bypass && !c.force {
+	if ask && !c.bypass && !c.force && core.usesL1() {
 		if e, now := core.node.l1.Get(core.l1, k.Hash, key); e != nil && now < e.Expires {
 			out := &outcome{value: e.Value, source: SourceL1, expires: e.Expires}
 			if e.Negative {

@@ -2,13 +2,20 @@ package fence
 
 // Mark is what a copy carries so that its freshness can be judged. The zero
 // Mark is never valid.
+//
+// It has no room for a flag of its own: with it, what a hit reads of an entry
+// would no longer fit into one cache line.
 type Mark struct {
 	Hash       uint64 // of the key
-	Generation uint64 // of the partition, when the read or load began
+	Generation uint64 // of the partition, when the read or load began; odd: see Detach
 	AsOf       uint64 // voidings of the stripe and sequence that the copy is known to include
 	T0         int64  // time on the table's clock before the first step of the read or load
-	Detached   bool   // made without Redis: only its own age counts, never a lease
 }
+
+// detached is the bit of a mark's generation that says that the copy was made
+// without Redis. It is free because generations in which copies are made are
+// even.
+const detached = 1
 
 // Stamp is taken before the first step of a read or a load; what is learned
 // afterwards cannot make it newer.
@@ -60,9 +67,16 @@ func (s Stamp) Mark() Mark { return s.At(max(s.Last, s.Floor, s.Fence&sequenceMa
 // Detach returns the mark as one that no lease can prolong: it is valid for
 // the bound from its own T0 only.
 func (m Mark) Detach() Mark {
-	m.Detached = true
+	m.Generation |= detached
 	return m
 }
+
+// Detached reports whether only the copy's own age counts, never a lease.
+func (m Mark) Detached() bool { return m.Generation&detached != 0 }
+
+// Epoch is the generation of the partition that the mark is of, as a number that
+// grows with it.
+func (m Mark) Epoch() uint64 { return m.Generation &^ detached }
 
 // Sequence is the number of the last invalidation that the copy is known to
 // include.
@@ -87,12 +101,12 @@ func (t *Table) Valid(m *Mark) (now int64, ok bool) {
 	p, word := t.of(m.Hash)
 	lease := p.lease.Load()
 	now = t.Now()
-	if now-m.T0 > t.bound && (m.Detached || now-lease > t.bound) {
+	if (now-lease > t.bound || m.Detached()) && now-m.T0 > t.bound {
 		return now, false
 	}
 	ok = m.AsOf >= word.Load() &&
 		m.AsOf&sequenceMask >= p.floor.Load() &&
-		m.Generation == p.generation.Load()
+		m.Epoch() == p.generation.Load()
 	return now, ok
 }
 

@@ -1,0 +1,35 @@
+package l1_test
+
+import (
+	"testing"
+
+	"github.com/doppio-cache/doppio/internal/fence"
+	"github.com/doppio-cache/doppio/l1"
+)
+
+// A copy made without Redis must not keep out the later ones made with it: it
+// is valid for the bound only, and there would be no L1 hit after that.
+func TestADetachedEntryIsReplacedLikeAnyOther(t *testing.T) {
+	mark := func(asOf uint64) fence.Mark { return fence.Mark{Hash: 1, Generation: 2, AsOf: asOf} }
+	tests := []struct {
+		name     string
+		newer    fence.Mark
+		older    fence.Mark
+		replaces bool
+	}{
+		{"with Redis, after", mark(7), mark(7).Detach(), true},
+		{"with Redis, newer", mark(8), mark(7).Detach(), true},
+		{"with Redis, older", mark(6), mark(7).Detach(), false},
+		{"without Redis, after", mark(7).Detach(), mark(7), true},
+		{"without Redis, older", mark(6).Detach(), mark(7), false},
+		{"of a later generation", fence.Mark{Hash: 1, Generation: 4, AsOf: 1}, mark(7).Detach(), true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e, old := &l1.Entry{Key: "k", Mark: tt.newer}, &l1.Entry{Key: "k", Mark: tt.older}
+			if got := e.Supersedes(old); got != tt.replaces {
+				t.Errorf("supersedes: %v, want %v", got, tt.replaces)
+			}
+		})
+	}
+}
