@@ -114,6 +114,7 @@ func (c *Cache) Get(r *Region, hash uint64, key string) (e *Entry, now int64) {
 	}
 	e, _ = c.store.Get(hash)
 	cell.leave()
+	c.fences.Touch(hash)
 	if e == nil || e.check != r.check(key) {
 		return nil, c.fences.Now()
 	}

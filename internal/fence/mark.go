@@ -110,6 +110,15 @@ func (t *Table) Valid(m *Mark) (now int64, ok bool) {
 	return now, ok
 }
 
+// Touch loads the stripe of a hash, and does nothing with it. A caller that is
+// about to read a mark from memory calls it first: neither is in the
+// processor's cache as a rule, and Valid reads the clock between them, which
+// would make it wait for the one before it asks for the other.
+func (t *Table) Touch(hash uint64) {
+	_, word := t.of(hash)
+	_ = word.Load()
+}
+
 // Passes reports whether nothing was heard, since the stamp was taken, that
 // could concern its key. A load whose stamp no longer passes may have read
 // what was deleted meanwhile.
