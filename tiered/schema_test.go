@@ -146,21 +146,27 @@ func TestVersionsShareAbsence(t *testing.T) {
 func TestWhatMakesAnotherVersion(t *testing.T) {
 	type renamed itemV1
 	tests := []struct {
-		name string
-		cfg  tiered.Config[itemV1]
-		from tiered.Source
+		name          string
+		first, second tiered.Config[itemV1]
+		from          tiered.Source
 	}{
-		{"the same", tiered.Config[itemV1]{}, tiered.SourceL2},
-		{"another codec", tiered.Config[itemV1]{Codec: codec.JSON}, tiered.SourceLoad},
-		{"another schema", tiered.Config[itemV1]{Schema: "items 2"}, tiered.SourceLoad},
+		{"the same", tiered.Config[itemV1]{}, tiered.Config[itemV1]{}, tiered.SourceL2},
+		{"another codec", tiered.Config[itemV1]{}, tiered.Config[itemV1]{Codec: codec.JSON}, tiered.SourceLoad},
+		{"another schema", tiered.Config[itemV1]{}, tiered.Config[itemV1]{Schema: "2"}, tiered.SourceLoad},
+		{"the same schema", tiered.Config[itemV1]{Schema: "2"}, tiered.Config[itemV1]{Schema: "2"}, tiered.SourceL2},
+		{"the same schema of another codec", tiered.Config[itemV1]{Schema: "2"}, tiered.Config[itemV1]{Schema: "2", Codec: codec.JSON}, tiered.SourceLoad},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, b *bubble) {
-				read(t, region(t, b.node(t), tiered.Config[itemV1]{Name: "items"}), "k", &source[itemV1]{value: itemV1{"saw", 7}})
-				tt.cfg.Name = "items"
+				tt.first.Name, tt.second.Name = "items", "items"
 				s := &source[itemV1]{value: itemV1{"saw", 7}}
-				wants(t, region(t, b.node(t), tt.cfg), "k", s, s.value, tt.from)
+				wants(t, region(t, b.node(t), tt.first), "k", s, s.value, tiered.SourceLoad)
+				before := stored(t, b.client(t))
+				wants(t, region(t, b.node(t), tt.second), "k", s, s.value, tt.from)
+				if stored(t, b.client(t)) != before {
+					t.Error("the first one's value was overwritten")
+				}
 			})
 		})
 	}
