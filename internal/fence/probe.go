@@ -61,19 +61,18 @@ func (t *Table) Settle(p int, seq uint64, t0 int64) (lost bool) {
 // Restart takes in that Redis had lost the sequence of partition p and has
 // begun a new one at seq. No lease is granted: whoever created the sequence
 // cannot know what the lost one had counted.
+//
+// The partition starts over under a new generation even where seq is above all
+// that was heard: the lost sequence may have handed out higher numbers, to
+// copies that the new one would void too late.
 func (t *Table) Restart(p int, seq uint64) {
 	if seq > sequenceMask {
 		return
 	}
 	pt := &t.parts[p]
 	pt.mu.Lock()
-	defer pt.mu.Unlock()
-	if seq < pt.last.Load() {
-		pt.rewind(seq, seq)
-		return
-	}
-	raise(&pt.floor, seq)
-	raise(&pt.last, seq)
+	pt.rewind(seq, seq)
+	pt.mu.Unlock()
 }
 
 // GrantForever gives all partitions a lease that does not end: there is no
