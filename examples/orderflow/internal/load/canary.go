@@ -23,7 +23,7 @@ type canary struct {
 
 	mu     sync.Mutex
 	lags   []time.Duration // limit: not seen everywhere until then
-	latest time.Time       // of the changes that were measured
+	latest time.Time       // at which a change was asked for that was measured
 }
 
 // canaryPause is the time between two changes.
@@ -47,6 +47,7 @@ func (c *canary) round(ctx context.Context, stop <-chan struct{}, writer *fleet.
 			return
 		}
 	}
+	asked := time.Now()
 	change, err := c.target.setPrice(ctx, writer, canaryID, cents)
 	if err != nil || change.Pending {
 		return // cut off from Redis: there is no promise to measure yet
@@ -60,7 +61,7 @@ func (c *canary) round(ctx context.Context, stop <-chan struct{}, writer *fleet.
 	if stopped(ctx, stop) {
 		return // before all had the time to see it
 	}
-	c.record(change.Answered, min(slices.Max(lags), c.limit))
+	c.record(asked, min(slices.Max(lags), c.limit))
 }
 
 // watch reads until the instance shows the change or the limit is over, and
@@ -86,14 +87,14 @@ func (c *canary) read(ctx context.Context, inst *fleet.Instance) (versioned, err
 	return c.target.getProduct(ctx, inst, fmt.Sprintf("/products/%d", canaryID))
 }
 
-func (c *canary) record(changed time.Time, lag time.Duration) {
+func (c *canary) record(asked time.Time, lag time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lags = append(c.lags, lag)
-	c.latest = changed
+	c.latest = asked
 }
 
-// measuredSince reports whether a change made after t has been measured.
+// measuredSince reports whether a change asked for after t has been measured.
 func (c *canary) measuredSince(t time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -77,14 +77,13 @@ func Run(ctx context.Context, opts Options, targets []*Target, progress func(Tic
 	}
 	running.Go(func() { stampedes(ctx, stop, opts, runs) })
 
-	now := time.Now()
 	for n, phase := range schedule(opts.Duration, len(targets[0].Fleet.Instances)) {
 		for _, t := range targets {
 			apply(phase, t.Fleet)
 		}
-		start := now
+		start := time.Now()
 		shown := func() bool { return hasShown(n, phase, start, runs) }
-		now = report(ctx, began, start, phase, targets, shown, progress)
+		report(ctx, began, start, phase, targets, shown, progress)
 	}
 	close(stop)
 	running.Wait()
@@ -140,14 +139,13 @@ func apply(phase Phase, f *fleet.Fleet) {
 // extension is how much longer than planned a phase may last.
 const extension = 30 * time.Second
 
-// report ticks until the phase is over and has shown what it is there for, and
-// returns when that was.
-func report(ctx context.Context, began, start time.Time, phase Phase, targets []*Target, shown func() bool, progress func(Tick)) time.Time {
+// report ticks until the phase is over and has shown what it is there for.
+func report(ctx context.Context, began, start time.Time, phase Phase, targets []*Target, shown func() bool, progress func(Tick)) {
 	end := start.Add(phase.To - phase.From)
 	for {
 		now := time.Now()
 		if !now.Before(end) && (shown() || now.After(end.Add(extension))) {
-			return now
+			return
 		}
 		// Ticks fall on multiples of tickEvery since the beginning.
 		wait := tickEvery - now.Sub(began)%tickEvery
@@ -155,7 +153,7 @@ func report(ctx context.Context, began, start time.Time, phase Phase, targets []
 			wait = min(wait, left)
 		}
 		if !pause(ctx, nil, wait) {
-			return time.Now()
+			return
 		}
 		tick := Tick{Elapsed: time.Since(began), Phase: phase, Targets: make([]Moment, len(targets))}
 		for i, t := range targets {
