@@ -199,6 +199,17 @@ func TestOneSilentCommandHoldsUpNoOther(t *testing.T) {
 	})
 }
 
+func TestWhatIsLeftBehindEndsByItself(t *testing.T) {
+	p := redistest.Mini(t).Proxy(t)
+	s := newStore(t, p.Client(t, patient), timeout(50*time.Millisecond))
+	putPatiently(t, s, apple, "x")
+	p.BlackHole(true)
+	bringDown(t, s)
+	// Redis is still silent, and the client would wait for ever.
+	eventually(t, "the client has been let go of", func() bool { return s.Stats().Stuck == 0 })
+	p.BlackHole(false)
+}
+
 func TestTooManyCommandsAreRefusedAtOnce(t *testing.T) {
 	p := redistest.Mini(t).Proxy(t)
 	s := newStore(t, p.Client(t, patient), timeout(never))
