@@ -140,13 +140,12 @@ func newL1Hit(b *testing.B, keys []string, trace []int32) access {
 	}
 }
 
-// compare lets bare and ours take turns of a few thousand accesses for each
-// goroutine.
+// compare lets bare and ours take turns of a few thousand accesses.
 func compare(b *testing.B, goroutines int, bare, ours access) {
-	const each = 4096
+	each := 8192 / goroutines
 	var perAccess [2][]float64
 	var ratios []float64
-	for turn := 0; turn == 0 || turn*each < b.N; turn++ {
+	for turn := 0; turn == 0 || turn*each*goroutines < b.N; turn++ {
 		for i, a := range []access{bare, ours} {
 			begin := time.Now()
 			var wg sync.WaitGroup

@@ -7,8 +7,9 @@ import (
 )
 
 // cellCount is the number of cells over which a counter is spread: a power of
-// two, and enough that two goroutines that run at once seldom share one.
-func cellCount() int { return 1 << bits.Len(uint(4*runtime.NumCPU()-1)) }
+// two, and enough that two goroutines that run at once seldom share one. They
+// would go on sharing it as long as both live.
+func cellCount() int { return 1 << bits.Len(uint(16*runtime.NumCPU()-1)) }
 
 // cellIndex picks a cell for the calling goroutine: by the address of its
 // stack, which differs between goroutines and stays the same from call to

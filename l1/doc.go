@@ -4,16 +4,17 @@
 //
 // # Guarantees
 //
-//   - [Cache.Get] returns an entry only if it was put under that region and
-//     key, and if [fence.Table.Valid] holds for its mark when Get is called.
+//   - [Cache.Get] returns an entry only if it was put under that region and key
+//     (by two hashes of 64 bits, one of them secret), and if
+//     [fence.Table.Valid] holds for its mark when Get is called.
 //     Nothing that Ristretto does or delays can make a void entry come back:
 //     an invalidation raises a fence, and takes nothing out of the cache.
-//   - Of several entries put for one key the one with the newest mark stays,
-//     in whichever order they arrive: see [Entry.Supersedes].
+//   - An entry never takes the place of a newer one of its key, in whichever
+//     order they are put and processed: see [Entry.Supersedes].
 //   - The memory that entries take, with what it costs to keep them, is at most
 //     [Options].MaxBytes and a sixteenth of it, besides what is queued for
-//     admission (at most 16,000 entries). How the cost of an entry is reckoned
-//     is said at [Entry].Cost.
+//     admission (at most 30,000 entries, as a rule a few). How the cost of an
+//     entry is reckoned is said at [Entry].Cost.
 //   - [Cache.Put] never blocks, and [Cache.Close] may be called at any time, by
 //     several goroutines, while others use the cache.
 //

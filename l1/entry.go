@@ -44,6 +44,10 @@ func (e *Entry) Supersedes(old *Entry) bool {
 		return true
 	case e.Mark.Epoch() != old.Mark.Epoch():
 		return e.Mark.Epoch() > old.Mark.Epoch()
+	case e.Mark.Detached() || old.Mark.Detached():
+		// What was made without Redis knows its own age, and no sequence that
+		// could be compared with one of Redis's.
+		return e.Mark.T0 >= old.Mark.T0
 	default:
 		return e.Mark.AsOf >= old.Mark.AsOf
 	}

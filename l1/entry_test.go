@@ -10,19 +10,19 @@ import (
 // A copy made without Redis must not keep out the later ones made with it: it
 // is valid for the bound only, and there would be no L1 hit after that.
 func TestADetachedEntryIsReplacedLikeAnyOther(t *testing.T) {
-	mark := func(asOf uint64) fence.Mark { return fence.Mark{Hash: 1, Generation: 2, AsOf: asOf} }
+	mark := func(asOf uint64, t0 int64) fence.Mark { return fence.Mark{Hash: 1, Generation: 2, AsOf: asOf, T0: t0} }
 	tests := []struct {
 		name     string
 		newer    fence.Mark
 		older    fence.Mark
 		replaces bool
 	}{
-		{"with Redis, after", mark(7), mark(7).Detach(), true},
-		{"with Redis, newer", mark(8), mark(7).Detach(), true},
-		{"with Redis, older", mark(6), mark(7).Detach(), false},
-		{"without Redis, after", mark(7).Detach(), mark(7), true},
-		{"without Redis, older", mark(6).Detach(), mark(7), false},
-		{"of a later generation", fence.Mark{Hash: 1, Generation: 4, AsOf: 1}, mark(7).Detach(), true},
+		{"with Redis, later", mark(6, 2), mark(7, 1).Detach(), true},
+		{"with Redis, earlier", mark(8, 1), mark(7, 2).Detach(), false},
+		{"without Redis, later", mark(6, 2).Detach(), mark(7, 1), true},
+		{"without Redis, earlier", mark(8, 1).Detach(), mark(7, 2), false},
+		{"both with Redis: the sequence counts", mark(6, 2), mark(7, 1), false},
+		{"of a later generation", fence.Mark{Hash: 1, Generation: 4, AsOf: 1}, mark(7, 2).Detach(), true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -8,23 +8,28 @@ import (
 func TestAirspaceKnowsWhoIsStillInTheAir(t *testing.T) {
 	const k, other = 1 << 40, 2 << 40
 	var a airspace
-	a.takeOff(k)
-	a.takeOff(k)
-	a.takeOff(other)
-	if a.takeOffAlone(k) {
+	first, second := a.takeOff(k), a.takeOff(k)
+	third := a.takeOff(other)
+	if _, ok := a.takeOffAlone(k); ok {
 		t.Error("took off alone beside two others")
 	}
-	if !a.land(k) {
-		t.Error("one of two flights of k landed, but none was said to be in the air")
+	if !first.land() || !second.land() {
+		t.Error("two flights of k did not meet, whichever landed first")
 	}
-	if a.land(k) {
-		t.Error("the last flight of k landed, but another was said to be in the air")
-	}
-	if a.land(other) {
+	if third.land() {
 		t.Error("flights of another key count")
 	}
-	if !a.takeOffAlone(k) || a.takeOffAlone(k) {
-		t.Error("just one can take off alone")
+	alone, ok := a.takeOffAlone(k)
+	if !ok {
+		t.Fatal("could not take off alone")
+	}
+	if alone.land() {
+		t.Error("a flight met one that had landed before")
+	}
+	around := a.takeOff(k)
+	a.takeOff(k).land()
+	if !around.land() {
+		t.Error("a flight did not meet one that took off and landed meanwhile")
 	}
 }
 

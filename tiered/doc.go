@@ -20,6 +20,7 @@
 //     served from L1 on the deleting instance after it, nor on another after D.
 //   - G3: Between reads answered by the tiers, without BypassL1, ForceLoad or
 //     eviction by Redis, the value of a key never goes back on one instance.
+//     (What is loaded during an outage of Redis is not answered by the tiers.)
 //   - G4: There is at most one lease-holding load per key in all instances
 //     while its lease lives.
 //   - G5: Losing pub/sub altogether costs latency and hit ratio, never

@@ -115,23 +115,32 @@ func (r *region) acceptable(out *outcome, kind flightKind, arrival int64, attemp
 	if own && attempt >= maxReloads {
 		return true
 	}
+	// The lease before the fences, as in [fence.Table.Valid]: a probe that lands
+	// in between raises the floor and then grants the lease.
+	if !own && !fences.Confirmed(&out.stamp) {
+		return false
+	}
 	fresh := fences.Passes(&out.stamp)
 	if !fresh && out.mark.Generation != 0 {
 		_, fresh = fences.Valid(&out.mark)
 	}
-	return fresh && (own || fences.Confirmed(&out.stamp))
+	return fresh
 }
 
 // glance looks into Redis on the caller's own goroutine, if nobody else is
 // after the key. A flight has a goroutine of its own, and handing over to it and
 // back takes longer than a Redis nearby takes to answer. Without an outcome and
 // an error it is for a flight to go on, with what was seen here.
-func (f *flight) glance(ctx context.Context) (*outcome, error) {
-	if !f.usesL2() || f.kind == flightForce || !f.node.air.takeOffAlone(f.key.Hash) {
+func (f *flight) glance(ctx context.Context) (out *outcome, err error) {
+	if !f.usesL2() || f.kind == flightForce {
 		return nil, nil
 	}
-	var out *outcome
-	defer func() { f.land(out) }()
+	ticket, alone := f.node.air.takeOffAlone(f.key.Hash)
+	if !alone {
+		return nil, nil
+	}
+	defer func() { f.land(ticket, out) }()
+	defer f.recoverTo(&out)
 	// The stamp before the question whether an invalidation is pending, see
 	// [invalidation.Backplane.Pending].
 	f.stamp = f.node.fences.Stamp(f.key.Hash)
@@ -202,8 +211,8 @@ type flight struct {
 }
 
 // land ends a flight's time in the air, see [airspace].
-func (f *flight) land(out *outcome) {
-	if f.node.air.land(f.key.Hash) && out != nil && out.mark.Generation != 0 {
+func (f *flight) land(t ticket, out *outcome) {
+	if t.land() && out != nil && out.mark.Generation != 0 {
 		f.node.fences.Raise(f.key.Hash, out.mark.Sequence())
 	}
 }
@@ -211,13 +220,9 @@ func (f *flight) land(out *outcome) {
 // run never panics: it runs in a goroutine of singleflight's, where a panic
 // would end the process. (Load functions have a goroutine of their own.)
 func (f *flight) run(ctx context.Context) (out *outcome) {
-	defer func() {
-		if p := recover(); p != nil {
-			out = f.failed(&LoadPanicError{Region: f.name, Key: f.key.Name, Value: p, Stack: debug.Stack()})
-		}
-	}()
-	f.node.air.takeOff(f.key.Hash)
-	defer func() { f.land(out) }()
+	ticket := f.node.air.takeOff(f.key.Hash)
+	defer func() { f.land(ticket, out) }()
+	defer f.recoverTo(&out)
 	if !f.looked {
 		f.stamp = f.node.fences.Stamp(f.key.Hash)
 	}
@@ -241,17 +246,31 @@ func (f *flight) run(ctx context.Context) (out *outcome) {
 }
 
 // purge ends a forced load whose value no shared tier has taken: what is cached
-// must not outlive it, on any instance. The stamp is taken anew, because our
-// own invalidation is no reason to discard what was loaded before it.
+// must not outlive it, on any instance. Our own invalidation is no reason to
+// discard what was loaded before it, but one that was heard before is.
 func (f *flight) purge(ctx context.Context, out *outcome) {
 	loaded := out.source == SourceLoad && (out.err == nil || errors.Is(out.err, ErrAbsent))
 	keptAlone := f.node.l2 == nil && out.expires != 0 // there are no other instances
 	if !loaded || f.replaced || keptAlone {
 		return
 	}
-	// An error means that it is queued, or that the node is closed.
-	_ = f.node.invalidate(ctx, f.name, []keyspace.Key{f.key})
-	out.stamp, out.mark, out.expires = f.node.fences.Stamp(f.key.Hash), fence.Mark{}, 0
+	fences := f.node.fences
+	passed, t0 := fences.Passes(&out.stamp), out.stamp.T0
+	if _, err := f.node.invalidate(ctx, f.name, []keyspace.Key{f.key}); err != nil {
+		f.warnOnce("a forced load could not invalidate what it replaces at once", "key", f.key.Name, "error", err)
+	}
+	out.mark, out.expires = fence.Mark{}, 0
+	if passed {
+		out.stamp = fences.Stamp(f.key.Hash)
+		out.stamp.T0 = t0 // it does not make the load begin later
+	}
+}
+
+// recoverTo makes an outcome of a panic in one of the caller's functions.
+func (f *flight) recoverTo(out **outcome) {
+	if p := recover(); p != nil {
+		*out = f.failed(&LoadPanicError{Region: f.name, Key: f.key.Name, Value: p, Stack: debug.Stack()})
+	}
 }
 
 // again looks at L1 once more. Callers that missed before another flight ended,

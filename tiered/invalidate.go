@@ -31,42 +31,45 @@ func (n *Node) Delete(ctx context.Context, refs ...Ref) error {
 		}
 		keys = append(keys, ref.hashed())
 	}
-	return errors.Join(append(errs, n.invalidate(ctx, "", keys))...)
+	_, err := n.invalidate(ctx, "", keys)
+	return errors.Join(append(errs, err)...)
 }
 
-// invalidate makes one call of all keys. region is for the observer.
-func (n *Node) invalidate(ctx context.Context, region string, keys []keyspace.Key) error {
-	if n.closed.Load() {
-		return ErrClosed
+// invalidate makes one call of all keys. region is for the observer. seq is the
+// number of the invalidation of the last key, if the error is nil.
+func (n *Node) invalidate(ctx context.Context, region string, keys []keyspace.Key) (seq uint64, err error) {
+	if !n.writes.enter() {
+		return 0, ErrClosed
 	}
+	defer n.writes.leave()
 	if len(keys) == 0 {
-		return nil
+		return 0, nil
 	}
 	if n.l2 == nil {
 		for _, k := range keys {
-			n.fences.Advance(k.Hash)
+			seq = n.fences.Advance(k.Hash)
 			n.forget(k)
 		}
-		return nil
+		return seq, nil
 	}
 	if err := n.backplane.Err(); err != nil {
 		// Other instances use another layout: they would not hear it, now or
 		// later, so that there is no use in queueing it either.
-		return fmt.Errorf("doppio: invalidate: %w", unavailable(err))
+		return 0, fmt.Errorf("doppio: invalidate: %w", unavailable(err))
 	}
 	op := Operation{Kind: OpInvalidate, Region: region}
 	if len(keys) == 1 {
 		op.Region, op.Key = keys[0].Region, keys[0].Name
 	}
 	ctx, told := n.observe(ctx, op)
-	err := n.invalidateL2(ctx, keys)
+	seq, err = n.invalidateL2(ctx, keys)
 	if told != nil {
 		told(err)
 	}
-	return err
+	return seq, err
 }
 
-func (n *Node) invalidateL2(ctx context.Context, keys []keyspace.Key) error {
+func (n *Node) invalidateL2(ctx context.Context, keys []keyspace.Key) (seq uint64, err error) {
 	var unknown []keyspace.Key
 	var errs []error
 	for _, res := range n.l2.InvalidateAll(ctx, keys) {
@@ -75,12 +78,13 @@ func (n *Node) invalidateL2(ctx context.Context, keys []keyspace.Key) error {
 			errs = append(errs, res.Err)
 			continue
 		}
+		seq = res.Seq
 		n.confirmed(res.Partition, res.Keys, res.Seq)
 	}
 	if len(unknown) == 0 {
-		return nil
+		return seq, nil
 	}
-	return n.unconfirmed(unknown, errors.Join(errs...))
+	return 0, n.unconfirmed(unknown, errors.Join(errs...))
 }
 
 // confirmed applies this instance's own invalidation before its message has

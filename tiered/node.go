@@ -35,7 +35,8 @@ type Node struct {
 	ctx    context.Context // ends with the node; parent of nothing but loads
 	cancel context.CancelFunc
 	done   <-chan struct{} // ctx.Done()
-	gate   *gate           // flights and writes that are running
+	gate   *gate           // flights and Sets that are running
+	writes *gate           // invalidations that are; shut after the other one
 
 	air     airspace
 	settled chan struct{} // closed when ready for the first time, or after L2Timeout
@@ -72,6 +73,7 @@ func Open(ctx context.Context, opts Options) (*Node, error) {
 		layout:  layout,
 		fences:  fence.New(opts.Partitions, opts.MaxStaleness, opts.L1MaxBytes),
 		gate:    newGate(),
+		writes:  newGate(),
 		regions: make(map[string]*region),
 		settled: make(chan struct{}),
 	}
@@ -190,6 +192,7 @@ func (n *Node) Close() error {
 	n.closeOnce.Do(func() {
 		n.closed.Store(true)
 		n.gate.close()
+		n.writes.close()
 		n.cancel()
 		var errs []error
 		if n.l2 != nil {
@@ -200,6 +203,7 @@ func (n *Node) Close() error {
 		}
 		n.first.Wait()
 		<-n.gate.idle
+		<-n.writes.idle
 		if n.l1 != nil {
 			errs = append(errs, n.l1.Close())
 		}
@@ -220,13 +224,20 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		return n.Close()
 	}
 	n.draining.Store(true)
-	n.gate.close()
 	var errs []error
-	select {
-	case <-n.gate.idle:
-	case <-n.done:
-	case <-ctx.Done():
-		errs = append(errs, fmt.Errorf("doppio: shutdown: loads still running: %w", ctx.Err()))
+	// Loads first: what they do may invalidate. Then the Deletes under way, whose
+	// keys are confirmed or queued when they return, and only then the queue.
+	for _, g := range []struct {
+		*gate
+		what string
+	}{{n.gate, "loads"}, {n.writes, "invalidations"}} {
+		g.close()
+		select {
+		case <-g.idle:
+		case <-n.done:
+		case <-ctx.Done():
+			errs = append(errs, fmt.Errorf("doppio: shutdown: %s still running: %w", g.what, ctx.Err()))
+		}
 	}
 	if n.backplane != nil {
 		errs = append(errs, n.backplane.Drain(ctx))

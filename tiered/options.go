@@ -23,6 +23,9 @@ const (
 // slow network.
 const minStaleness = 100 * time.Millisecond
 
+// minL1Bytes is the smallest L1: an entry of a few bytes takes some hundred.
+const minL1Bytes = 64 << 10
+
 // Options configure a [Node].
 type Options struct {
 	// Redis is the shared tier: a *redis.Client (also behind Sentinel) or a
@@ -35,7 +38,8 @@ type Options struct {
 	// Prefix is required: the application's name, the first part of every
 	// Redis key and channel. At most 256 bytes, no '{' or '}'.
 	Prefix string
-	// L1MaxBytes is the memory for all regions' L1 entries. Defaults to 64 MiB.
+	// L1MaxBytes is the memory for all regions' L1 entries. Defaults to 64 MiB;
+	// at least 64 KiB.
 	L1MaxBytes int64
 	// MaxStaleness is the bound D of the guarantees: no read that begins more
 	// than D after an invalidation was confirmed returns an older value,
@@ -96,8 +100,8 @@ func (o *Options) validate() error {
 	case !o.Local && isNil(o.Redis):
 		bad("Redis is required (set Local for a cache without a shared tier)")
 	}
-	if o.L1MaxBytes < 0 {
-		bad("L1MaxBytes is negative (%d)", o.L1MaxBytes)
+	if o.L1MaxBytes != 0 && o.L1MaxBytes < minL1Bytes {
+		bad("L1MaxBytes is %d, must be at least %d", o.L1MaxBytes, minL1Bytes)
 	}
 	if o.MaxStaleness != 0 && o.MaxStaleness < minStaleness {
 		bad("MaxStaleness is %v, must be at least %v", o.MaxStaleness, minStaleness)

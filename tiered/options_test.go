@@ -30,7 +30,7 @@ func TestOpenNamesAllProblemsAtOnce(t *testing.T) {
 		{"reads from replicas and more", Options{Redis: readOnly, Prefix: "{"}, []string{"ReadOnly", "'{' or '}'"}},
 		{"braces", Options{Redis: client, Prefix: "a{b}"}, []string{"'{' or '}'"}},
 		{"everything", Options{L1MaxBytes: -1, MaxStaleness: -time.Second, L2Timeout: -1, Partitions: 257},
-			[]string{"L1MaxBytes is negative", "MaxStaleness is -1s", "L2Timeout is negative", "partitions is 257", "prefix is empty", "Redis is required"}},
+			[]string{"L1MaxBytes is -1", "MaxStaleness is -1s", "L2Timeout is negative", "partitions is 257", "prefix is empty", "Redis is required"}},
 		{"bound too tight", Options{Redis: client, Prefix: "p", MaxStaleness: 99 * time.Millisecond}, []string{"at least 100ms"}},
 	}
 	for _, tt := range tests {

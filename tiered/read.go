@@ -99,7 +99,10 @@ func (f *flight) judge(reply *l2.Reply, now int64) verdict {
 			return worthless
 		}
 	}
-	if known && f.usesL1() {
+	if !known {
+		left = 0 // not known for how long, so not to be kept
+	}
+	if f.usesL1() {
 		out.expires = f.keep(f.key, copyOf{
 			value: out.value, negative: v.Kind == l2.Negative, encoded: len(v.Payload),
 			mark: out.mark, since: now, life: left, token: v.Token,

@@ -101,7 +101,21 @@ func (r *region) forget(key string) {
 // keep puts a copy into L1 and returns the time at which it expires there; 0
 // if it was not kept. encoded is the length of the encoding, or -1.
 func (r *region) keep(k keyspace.Key, p copyOf) int64 {
-	if !r.usesL1() || p.life <= 0 || p.mark.Generation == 0 || r.node.conflicted() {
+	if !r.usesL1() || p.mark.Generation == 0 {
+		return 0
+	}
+	expires := r.put(k, p)
+	if expires == 0 {
+		// L1 may hold an older copy that is not valid now, because no probe has
+		// succeeded for a while, but would be again after the next one. It must
+		// not be served after this value was.
+		r.node.fences.Raise(k.Hash, p.mark.Sequence())
+	}
+	return expires
+}
+
+func (r *region) put(k keyspace.Key, p copyOf) int64 {
+	if p.life <= 0 || r.node.conflicted() {
 		return 0
 	}
 	size := int64(0)

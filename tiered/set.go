@@ -30,7 +30,8 @@ func (r *region) set(ctx context.Context, k keyspace.Key, v any, c call) error {
 	p := copyOf{value: stored, encoded: encoded, life: life}
 	switch {
 	case life <= 0:
-		return n.invalidate(ctx, r.name, []keyspace.Key{k})
+		_, err := n.invalidate(ctx, r.name, []keyspace.Key{k})
+		return err
 	case r.usesL2():
 		return r.setL2(ctx, k, payload, p)
 	default:
@@ -41,13 +42,14 @@ func (r *region) set(ctx context.Context, k keyspace.Key, v any, c call) error {
 // setL1 invalidates everywhere, then keeps the value here.
 func (r *region) setL1(ctx context.Context, k keyspace.Key, p copyOf) error {
 	n := r.node
-	if err := n.invalidate(ctx, r.name, []keyspace.Key{k}); err != nil {
+	stamp := n.fences.Stamp(k.Hash)
+	seq, err := n.invalidate(ctx, r.name, []keyspace.Key{k})
+	if err != nil {
 		return err
 	}
-	// The mark includes our own invalidation, which has just raised the
-	// stripe, and none that comes later.
-	stamp := n.fences.Stamp(k.Hash)
-	p.mark, p.since = stamp.Mark(), stamp.T0
+	// As of our own invalidation, and not of what was heard meanwhile: a Delete
+	// that came between the two must void this value.
+	p.mark, p.since = stamp.At(seq), n.fences.Now()
 	if r.keep(k, p) != 0 {
 		n.l1.Wait() // there is no other tier to answer the next read
 	}
@@ -75,7 +77,7 @@ func (r *region) setL2(ctx context.Context, k keyspace.Key, payload []byte, p co
 	})
 	if err != nil {
 		n.l2.Release(lease)
-		return fmt.Errorf("doppio: set %s:%s: the old value is gone, the new one was not stored: %w", r.name, k.Name, unavailable(err))
+		return fmt.Errorf("doppio: set %s:%s: the old value is gone, the new one may not have been stored: %w", r.name, k.Name, unavailable(err))
 	}
 	if !res.Accepted {
 		r.counters.fillsRejected.Add(1)

@@ -19,7 +19,7 @@ type Stats struct {
 	L1      L1Stats
 
 	// Invalidations.
-	Sent            uint64    // announced by this instance, by partition and call
+	Sent            uint64    // calls of this instance that Redis confirmed at once, by partition
 	Received        uint64    // messages heard, this instance's own included
 	Lag             Histogram // from the server's time of an invalidation to its being applied here
 	Gaps            uint64    // messages found missing because a later one came
@@ -47,7 +47,7 @@ type L1Stats struct {
 	MaxBytes    int64 // as given in Options.L1MaxBytes
 	PolicyBytes int64 // memory of the admission policy, on top of Bytes
 	Evictions   uint64
-	Rejected    uint64 // entries that were not kept: not worth the room, too large, or too many at once
+	Rejected    uint64 // entries that were not kept: not worth the room, too large, too many at once, or older than what is there
 }
 
 // RegionStats counts what a region's calls came to.
@@ -85,7 +85,7 @@ func (n *Node) Stats() Stats {
 	l1 := n.l1.Stats()
 	s.L1 = L1Stats{
 		Entries: l1.Entries, Bytes: l1.Bytes, MaxBytes: l1.MaxBytes, PolicyBytes: l1.PolicyBytes,
-		Evictions: l1.Evictions, Rejected: l1.Refused + l1.Dropped + l1.TooLarge,
+		Evictions: l1.Evictions, Rejected: l1.Refused + l1.Dropped + l1.TooLarge + l1.Outdated,
 	}
 	if n.backplane == nil {
 		return s

@@ -226,7 +226,7 @@ func (r *Region[V]) unwrap(out *outcome, c call) (v V, err error) {
 //   - A [*PendingError]: Redis did not confirm. The invalidation is queued; the
 //     value is not.
 //   - An [ErrUnavailable] that is no PendingError: the old value is gone, and
-//     the new one was not stored.
+//     the new one may not have been stored.
 //   - An error of the codec: nothing has changed.
 //
 // Prefer Delete after the origin's commit: two Sets that are not ordered by
@@ -260,7 +260,8 @@ func (r *Region[V]) Delete(ctx context.Context, keys ...string) error {
 		}
 		ks = append(ks, keyspace.Of(r.core.name, key))
 	}
-	return errors.Join(append(errs, r.core.node.invalidate(ctx, r.core.name, ks))...)
+	_, err := r.core.node.invalidate(ctx, r.core.name, ks)
+	return errors.Join(append(errs, err)...)
 }
 
 // Ref names a key of the region for [Node.Delete]. That of a nil Region is not

@@ -81,14 +81,16 @@ func (t *Table) VoidPartition(p int) {
 	pt.mu.Unlock()
 }
 
-// Advance counts an invalidation of a key in a table that has no Redis.
-func (t *Table) Advance(hash uint64) {
+// Advance counts an invalidation of a key in a table that has no Redis, and
+// returns its number.
+func (t *Table) Advance(hash uint64) (seq uint64) {
 	p, word := t.of(hash)
 	p.mu.Lock()
-	seq := p.last.Load() + 1
+	seq = p.last.Load() + 1
 	raiseSequence(word, seq)
 	p.last.Store(seq)
 	p.mu.Unlock()
+	return seq
 }
 
 // rewind starts the partition over at sequence last under a new generation.
