@@ -197,7 +197,7 @@ func TestMainFindsLeaks(t *testing.T) {
 func TestServerDiesWithTheTestBinary(t *testing.T) {
 	if os.Getenv("REDISTEST_CHILD") != "" {
 		s := redistest.Start(t)
-		fmt.Println("addr " + s.Addr()) //nolint:forbidigo // to the parent, which reads it
+		fmt.Println("addr " + s.Addr()) // to the parent, which reads it
 		select {}
 	}
 	if runtime.GOOS != "linux" {
