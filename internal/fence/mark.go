@@ -134,7 +134,7 @@ func (t *Table) Passes(s *Stamp) bool {
 // bound ago is known to have been heard in the stamp's partition, or the stamp
 // itself is younger than the bound.
 func (t *Table) Confirmed(s *Stamp) bool {
-	lease := t.parts[s.Hash%t.mod].lease.Load()
+	lease := t.parts[t.index(s.Hash)].lease.Load()
 	now := t.Now()
 	return now-s.T0 <= t.bound || now-lease <= t.bound
 }

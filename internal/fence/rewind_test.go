@@ -1,6 +1,8 @@
 package fence
 
 import (
+	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -51,6 +53,24 @@ func TestAStampFromDuringARewindIsNeverValid(t *testing.T) {
 	}
 }
 
+// Partitions are part of the protocol: every instance must find the same one.
+func TestAPartitionIsTheRestOfADivision(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for partitions := 1; partitions <= 256; partitions++ {
+		table := New(partitions, time.Second, 0)
+		for range 100 {
+			hash := r.Uint64()
+			want := int(hash % uint64(partitions))
+			if got := table.Partition(hash); got != want {
+				t.Fatalf("hash %x of %d partitions: got %d, want %d", hash, partitions, got, want)
+			}
+			if p, _ := table.of(hash); p != &table.parts[want] {
+				t.Fatalf("hash %x of %d partitions: the stripe is of another partition", hash, partitions)
+			}
+		}
+	}
+}
+
 func TestThereIsAStripeForEachKiB(t *testing.T) {
 	for _, partitions := range []int{1, 3, 32, 256} {
 		for _, cacheBytes := range []int64{0, 64 << 20, 1 << 30} {
@@ -72,7 +92,7 @@ func TestAllStripesAreUsed(t *testing.T) {
 	table := New(32, time.Second, 0)
 	per := uint64(len(table.parts[0].stripes))
 	for p := range uint64(32) {
-		seen := make(map[any]bool)
+		seen := make(map[*atomic.Uint64]bool)
 		for i := range per {
 			part, word := table.of(i<<32 | p)
 			if part != &table.parts[(i<<32|p)%32] {
