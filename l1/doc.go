@@ -12,9 +12,9 @@
 //   - An entry never takes the place of a newer one of its key, in whichever
 //     order they are put and processed: see [Entry.Supersedes].
 //   - The memory that entries take, with what it costs to keep them, is at most
-//     [Options].MaxBytes and a sixteenth of it, besides what is queued for
-//     admission (at most 30,000 entries, as a rule a few). How the cost of an
-//     entry is reckoned is said at [Entry].Cost.
+//     [Options].MaxBytes and a sixteenth of it, besides puts that are still
+//     queued (at most 30,000, as a rule a few). How the cost of an entry is
+//     reckoned is said at [Entry].Cost.
 //   - [Cache.Put] never blocks, and [Cache.Close] may be called at any time, by
 //     several goroutines, while others use the cache.
 //

@@ -332,6 +332,7 @@ func TestOverwritingMakesNoRoom(t *testing.T) {
 		e.Cost = cost
 		h.Put(e)
 		h.Wait()
+		h.Wait() // what is handed over again is queued behind the first
 	}
 	for i := range 1000 {
 		put(i, 100, small)
