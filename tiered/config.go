@@ -106,9 +106,12 @@ func (cfg *Config[V]) validate(opts *Options) error {
 	if err := checkRegionName(cfg.Name); err != nil {
 		bad("Name: %w", err)
 	}
-	for name, d := range map[string]time.Duration{"TTL": cfg.TTL, "L1TTL": cfg.L1TTL, "LoadTimeout": cfg.LoadTimeout} {
-		if d < 0 {
-			bad("%s is negative (%v)", name, d)
+	for _, life := range []struct {
+		name string
+		time.Duration
+	}{{"TTL", cfg.TTL}, {"L1TTL", cfg.L1TTL}, {"LoadTimeout", cfg.LoadTimeout}} {
+		if life.Duration < 0 {
+			bad("%s is negative (%v)", life.name, life.Duration)
 		}
 	}
 	if cfg.L1TTL > orDefault(cfg.TTL, DefaultTTL) {

@@ -72,6 +72,7 @@ func (n *Node) invalidate(ctx context.Context, region string, keys []keyspace.Ke
 func (n *Node) invalidateL2(ctx context.Context, keys []keyspace.Key) (seq uint64, err error) {
 	var unknown []keyspace.Key
 	var errs []error
+	heard := n.heard(keys...)
 	for _, res := range n.l2.InvalidateAll(ctx, keys) {
 		if res.Err != nil {
 			unknown = append(unknown, res.Keys...)
@@ -79,7 +80,7 @@ func (n *Node) invalidateL2(ctx context.Context, keys []keyspace.Key) (seq uint6
 			continue
 		}
 		seq = res.Seq
-		n.confirmed(res.Partition, res.Keys, res.Seq)
+		n.confirmed(res.Partition, res.Keys, res.Seq, heard[res.Partition])
 	}
 	if len(unknown) == 0 {
 		return seq, nil
@@ -87,10 +88,30 @@ func (n *Node) invalidateL2(ctx context.Context, keys []keyspace.Key) (seq uint6
 	return 0, n.unconfirmed(unknown, errors.Join(errs...))
 }
 
+// heard is the highest sequence heard so far in the partitions of the keys.
+func (n *Node) heard(keys ...keyspace.Key) map[int]uint64 {
+	m := make(map[int]uint64, 1)
+	for _, k := range keys {
+		p := n.fences.Partition(k.Hash)
+		if _, known := m[p]; !known {
+			m[p] = n.fences.Last(p)
+		}
+	}
+	return m
+}
+
 // confirmed applies this instance's own invalidation before its message has
 // come round. First the stripes, then the flights: a caller that comes between
 // the two joins a flight whose stamp no longer passes, and loads again.
-func (n *Node) confirmed(partition int, keys []keyspace.Key, seq uint64) {
+//
+// heard is what had been heard before the script was sent. A number that is not
+// above it means that Redis has lost the sequence and no probe has noticed yet:
+// copies here carry higher numbers, and the stripe would not void them.
+func (n *Node) confirmed(partition int, keys []keyspace.Key, seq, heard uint64) {
+	if seq <= heard {
+		n.fences.Restart(partition, seq)
+		n.backplane.ProbeNow()
+	}
 	for _, k := range keys {
 		n.fences.Raise(k.Hash, seq)
 		n.forget(k)

@@ -61,12 +61,14 @@ func (r *region) setL1(ctx context.Context, k keyspace.Key, p copyOf) error {
 // rejected like that of any load.
 func (r *region) setL2(ctx context.Context, k keyspace.Key, payload []byte, p copyOf) error {
 	n := r.node
+	partition := n.fences.Partition(k.Hash)
+	heard := n.fences.Last(partition)
 	stamp := n.fences.Stamp(k.Hash)
 	lease, err := r.beginL2(ctx, k)
 	if err != nil {
 		return n.unconfirmed([]keyspace.Key{k}, err)
 	}
-	n.confirmed(n.fences.Partition(k.Hash), []keyspace.Key{k}, lease.Seq)
+	n.confirmed(partition, []keyspace.Key{k}, lease.Seq, heard)
 	if n.conflicted() {
 		n.l2.Release(lease)
 		return fmt.Errorf("doppio: set %s:%s: %w", r.name, k.Name, unavailable(n.backplane.Err()))

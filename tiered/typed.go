@@ -161,12 +161,13 @@ func (r *Region[V]) peek(key string, hash uint64) (v V, err error, hit bool) { /
 		core.l1.Miss()
 		return v, nil, false
 	}
-	if e.Negative {
+	// The value first: whether the entry is negative lies in another cache line.
+	v, ok := e.Value.(V)
+	if !ok && e.Negative {
 		core.l1.NegativeHit()
 		return v, ErrAbsent, true
 	}
 	core.l1.Hit()
-	v, _ = e.Value.(V)
 	if r.clone != nil {
 		v = r.clone(v)
 	}
