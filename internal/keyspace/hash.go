@@ -2,15 +2,25 @@ package keyspace
 
 import "github.com/cespare/xxhash/v2"
 
-// hashBuffer is the size up to which Hash works on the stack. Keys may be
-// 1,024 bytes long, but most are far below this.
-const hashBuffer = 192
+// Hash works on the stack up to these sizes. Most keys fit into the small
+// buffer, which is cheaper to clear.
+const (
+	smallBuffer = 64
+	largeBuffer = 256
+)
 
 // Hash is xxhash64 of region, ':' and key. Instances tell each other hashes
 // instead of keys, so it is part of the protocol. It does not allocate.
 func Hash(region, key string) uint64 {
-	if n := len(region) + 1 + len(key); n <= hashBuffer {
-		var buf [hashBuffer]byte
+	switch n := len(region) + 1 + len(key); {
+	case n <= smallBuffer:
+		var buf [smallBuffer]byte
+		m := copy(buf[:], region)
+		buf[m] = ':'
+		copy(buf[m+1:], key)
+		return xxhash.Sum64(buf[:n])
+	case n <= largeBuffer:
+		var buf [largeBuffer]byte
 		m := copy(buf[:], region)
 		buf[m] = ':'
 		copy(buf[m+1:], key)

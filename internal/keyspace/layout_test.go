@@ -57,7 +57,7 @@ func TestNewRefusesWhatWouldBreakTheHashTag(t *testing.T) {
 }
 
 func TestHashIsXXHash64OfRegionColonKey(t *testing.T) {
-	for _, n := range []int{0, 1, 31, 32, 150, 183, 184, 185, 1024} {
+	for _, n := range []int{0, 1, 31, 32, 54, 55, 56, 150, 246, 247, 248, 1024} {
 		key := strings.Repeat("k", n)
 		if got, want := keyspace.Hash("products", key), xxhash.Sum64String("products:"+key); got != want {
 			t.Errorf("key of %d bytes: got %x, want %x", n, got, want)
@@ -69,7 +69,7 @@ func TestHashIsXXHash64OfRegionColonKey(t *testing.T) {
 }
 
 func TestHashDoesNotAllocate(t *testing.T) {
-	for _, key := range []string{"42", strings.Repeat("k", 1024)} {
+	for _, key := range []string{"42", strings.Repeat("k", 200), strings.Repeat("k", 1024)} {
 		if n := testing.AllocsPerRun(100, func() { keyspace.Hash("products", key) }); n != 0 {
 			t.Errorf("key of %d bytes: %v allocations", len(key), n)
 		}
