@@ -146,19 +146,35 @@ func TestLoneReaderOfAQuickRedisReadsDirectly(t *testing.T) {
 	if s.ReadsDirectly() {
 		t.Error("before it is known how quick Redis is")
 	}
-	eventually(t, "reads are direct", func() bool {
-		wantHit(t, s, apple, "x")
-		return s.ReadsDirectly()
+	direct := func() {
+		eventually(t, "reads are direct", func() bool {
+			wantHit(t, s, apple, "x")
+			return s.ReadsDirectly()
+		})
+	}
+	// On a busy machine the read that is held may just then not be a direct one.
+	// It then waits for as long as it is held.
+	eventually(t, "a direct read is held, and goes the long way", func() bool {
+		direct()
+		held := p.Hold(redistest.Command("MGET"))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			wantHit(t, s, apple, "x")
+		}()
+		held.Wait(t)
+		patience := time.NewTimer(3 * time.Second)
+		defer patience.Stop()
+		select {
+		case <-done:
+			held.Release()
+			return true
+		case <-patience.C:
+			held.Release()
+			<-done
+			return false
+		}
 	})
-	held := p.Hold(redistest.Command("MGET"))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		wantHit(t, s, apple, "x") // it goes the long way after a while
-	}()
-	held.Wait(t)
-	<-done
-	held.Release()
 	if s.ReadsDirectly() {
 		t.Error("still, after a read that was not answered at once")
 	}
