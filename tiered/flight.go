@@ -8,6 +8,7 @@ import (
 
 	"github.com/doppio-cache/doppio/internal/fence"
 	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/l1"
 	"github.com/doppio-cache/doppio/l2"
 )
 
@@ -283,7 +284,14 @@ func (f *flight) again() *outcome {
 	if e == nil || now >= e.Expires {
 		return nil
 	}
-	out := &outcome{value: e.Value, source: SourceL1, expires: e.Expires, stamp: f.stamp, mark: e.Mark}
+	out := fromL1(e)
+	out.stamp = f.stamp
+	return out
+}
+
+// fromL1 is the outcome that an entry of L1 stands for.
+func fromL1(e *l1.Entry) *outcome {
+	out := &outcome{value: e.Value, source: SourceL1, expires: e.Expires, mark: e.Mark}
 	if e.Negative {
 		out.err = ErrAbsent
 	}

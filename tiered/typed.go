@@ -184,14 +184,12 @@ func (r *Region[V]) miss(ctx context.Context, key string, load loadFunc, c call,
 	k := keyspace.Of(core.name, key)
 	if ask && !c.bypass && !c.force && core.usesL1() {
 		if e, now := core.node.l1.Get(core.l1, k.Hash, key); e != nil && now < e.Expires {
-			out := &outcome{value: e.Value, source: SourceL1, expires: e.Expires}
 			if e.Negative {
 				core.l1.NegativeHit()
-				out.err = ErrAbsent
 			} else {
 				core.l1.Hit()
 			}
-			return r.unwrap(out, c)
+			return r.unwrap(fromL1(e), c)
 		}
 		core.l1.Miss()
 	}

@@ -15,16 +15,10 @@ func Hash(region, key string) uint64 {
 	switch n := len(region) + 1 + len(key); {
 	case n <= smallBuffer:
 		var buf [smallBuffer]byte
-		m := copy(buf[:], region)
-		buf[m] = ':'
-		copy(buf[m+1:], key)
-		return xxhash.Sum64(buf[:n])
+		return xxhash.Sum64(join(buf[:n], region, key))
 	case n <= largeBuffer:
 		var buf [largeBuffer]byte
-		m := copy(buf[:], region)
-		buf[m] = ':'
-		copy(buf[m+1:], key)
-		return xxhash.Sum64(buf[:n])
+		return xxhash.Sum64(join(buf[:n], region, key))
 	}
 	var d xxhash.Digest
 	d.Reset()
@@ -32,6 +26,14 @@ func Hash(region, key string) uint64 {
 	_, _ = d.WriteString(":")
 	_, _ = d.WriteString(key)
 	return d.Sum64()
+}
+
+// join fills buf, which has the right length, with region, ':' and key.
+func join(buf []byte, region, key string) []byte {
+	n := copy(buf, region)
+	buf[n] = ':'
+	copy(buf[n+1:], key)
+	return buf
 }
 
 // HashTag is the hash of a tag. A region's name holds no ':', so an empty
