@@ -3,6 +3,8 @@ package l1
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/dgraph-io/ristretto/v2"
@@ -41,7 +43,7 @@ type Cache struct {
 	fences   *fence.Table
 	maxBytes int64
 	counters int64
-	store    *ristretto.Cache[uint64, *Entry]
+	store    *ristretto.Cache[uint64, slot]
 	guard    guard
 	account  account
 	worker   worker
@@ -66,7 +68,7 @@ func New(opts Options) (*Cache, error) {
 		waiting:  make(chan struct{}, maxWaiting),
 		regions:  make(map[string]*Region),
 	}
-	store, err := ristretto.NewCache(&ristretto.Config[uint64, *Entry]{
+	store, err := ristretto.NewCache(&ristretto.Config[uint64, slot]{
 		NumCounters:        numCounters(c.counters),
 		MaxCost:            opts.MaxBytes,
 		BufferItems:        64,
@@ -100,29 +102,54 @@ func (c *Cache) Region(name string) *Region {
 	return r
 }
 
-// Get returns the entry of a key if there is one that may be served, nil
-// otherwise, and the time on the fences' clock at which that was decided. hash
-// is the hash of region and key; r is a handle from [Cache.Region]. The life of
-// the entry is not judged: compare now with its Expires and StaleUntil.
+// allRegions are those that there are. One that is made later finds the guard
+// closed.
+func (c *Cache) allRegions() []*Region {
+	c.regionsMu.Lock()
+	defer c.regionsMu.Unlock()
+	return slices.Collect(maps.Values(c.regions))
+}
+
+// Get returns the entry of a key, and its Value, if there is one that may be
+// served and whose life is not over, and the time on the fences' clock at which
+// that was decided. hash is the hash of region and key; r is a handle from
+// [Cache.Region].
 //
-// It counts nothing, see [Region], and allocates nothing; Ristretto replaces
-// its buffer of recent keys (512 bytes) once in 64 calls.
-func (c *Cache) Get(r *Region, hash uint64, key string) (e *Entry, now int64) {
-	cell := c.guard.enter()
+// It counts a hit or a miss of r, and allocates nothing; Ristretto replaces its
+// buffer of recent keys (512 bytes) once in 64 calls.
+func (c *Cache) Get(r *Region, hash uint64, key string) (e *Entry, value any, now int64) {
+	cell := c.enter(r)
+	if cell == nil {
+		return nil, nil, c.fences.Now()
+	}
+	at := c.fences.Moment(hash)
+	s, _ := c.store.Get(hash)
+	// It leaves as a hit, before anybody knows, because that is one step instead
+	// of two, and because the processor gets on with the entry and its value
+	// only after it.
+	cell.left.Add(1)
+	if e := s.entry; e != nil && e.check == r.check(key) && c.fences.ValidAt(&e.Mark, &at) && at.Now < e.Expires {
+		return e, s.value, at.Now
+	}
+	cell.misses.Add(1)
+	return nil, nil, at.Now
+}
+
+// Find is Get without a count, and without a look at the entry's life: compare
+// now with its Expires and StaleUntil.
+func (c *Cache) Find(r *Region, hash uint64, key string) (e *Entry, now int64) {
+	cell := c.enter(r)
 	if cell == nil {
 		return nil, c.fences.Now()
 	}
-	e, _ = c.store.Get(hash)
-	cell.leave()
-	c.fences.Touch(hash)
-	if e == nil || e.check != r.check(key) {
-		return nil, c.fences.Now()
+	at := c.fences.Moment(hash)
+	s, _ := c.store.Get(hash)
+	cell.left.Add(1)
+	cell.uncounted.Add(1)
+	if e := s.entry; e != nil && e.check == r.check(key) && c.fences.ValidAt(&e.Mark, &at) {
+		return e, at.Now
 	}
-	now, ok := c.fences.Valid(&e.Mark)
-	if !ok {
-		return nil, now
-	}
-	return e, now
+	return nil, at.Now
 }
 
 // Wait returns when all puts that were queued before it have been applied, or
@@ -145,6 +172,9 @@ func (c *Cache) Wait() {
 func (c *Cache) Close() error {
 	c.closing.Do(func() {
 		c.guard.close()
+		for _, r := range c.allRegions() {
+			r.drain()
+		}
 		c.store.Close()
 	})
 	return nil

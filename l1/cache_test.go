@@ -75,14 +75,14 @@ func TestAHitIsOfTheSameRegionAndKeyAndNotVoid(t *testing.T) {
 			if tt.get != nil {
 				r, key = tt.get(h)
 			}
-			if e, _ := h.Get(r, hash(k), key); (e != nil) != tt.hit {
+			if e, _ := h.Find(r, hash(k), key); (e != nil) != tt.hit {
 				t.Errorf("got %v, want a hit: %v", e, tt.hit)
 			}
 		})
 	}
 }
 
-func TestGetDoesNotJudgeTheLifeOfAnEntry(t *testing.T) {
+func TestFindLeavesTheLifeOfAnEntryToItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, 1<<20)
 		e := h.entry(1, 100, "v")
@@ -90,12 +90,15 @@ func TestGetDoesNotJudgeTheLifeOfAnEntry(t *testing.T) {
 		h.Put(e)
 		h.Wait()
 		time.Sleep(time.Minute) //nolint:forbidigo // moves the bubble's clock
-		got, now := h.Get(h.region, hash(1), name(1))
+		got, now := h.Find(h.region, hash(1), name(1))
 		if got != e {
 			t.Errorf("got %v, want the expired entry", got)
 		}
 		if now != h.fences.Now() || now <= e.Expires {
 			t.Errorf("decided at %d, want the time on the fences' clock, %d", now, h.fences.Now())
+		}
+		if got, value, _ := h.Get(h.region, hash(1), name(1)); got != nil || value != nil {
+			t.Errorf("Get: got %v, %v, want nothing", got, value)
 		}
 	})
 }
@@ -128,12 +131,12 @@ func TestEveryMissTellsTheTime(t *testing.T) {
 		h.fences.Void(hash(1))
 		time.Sleep(time.Second) //nolint:forbidigo // moves the bubble's clock
 		for _, key := range []int{1, 2} {
-			if e, now := h.Get(h.region, hash(key), name(key)); e != nil || now != int64(time.Second) {
+			if e, now := h.Find(h.region, hash(key), name(key)); e != nil || now != int64(time.Second) {
 				t.Errorf("key %d: got %v at %d, want nothing at 1s", key, e, now)
 			}
 		}
 		h.Close()
-		if e, now := h.Get(h.region, hash(1), name(1)); e != nil || now != int64(time.Second) {
+		if e, now := h.Find(h.region, hash(1), name(1)); e != nil || now != int64(time.Second) {
 			t.Errorf("closed: got %v at %d, want nothing at 1s", e, now)
 		}
 	})
@@ -187,14 +190,16 @@ func TestAHitDoesNotAllocate(t *testing.T) {
 	}
 	h := newHarness(t, 1<<20)
 	key := "a-product-whose-name-is-rather-long"
-	h.Put(&l1.Entry{Region: h.region, Key: key, Mark: h.fences.Stamp(keyspace.Hash("products", key)).Mark()})
+	h.Put(&l1.Entry{
+		Region: h.region, Key: key, Value: "v",
+		Mark: h.fences.Stamp(keyspace.Hash("products", key)).Mark(), Expires: math.MaxInt64,
+	})
 	h.Wait()
 	allocations := testing.AllocsPerRun(10_000, func() {
-		e, _ := h.Get(h.region, keyspace.Hash("products", key), key)
-		if e == nil {
+		e, value, _ := h.Get(h.region, keyspace.Hash("products", key), key)
+		if e == nil || value != "v" {
 			t.Fatal("miss")
 		}
-		h.region.Hit()
 	})
 	if allocations != 0 {
 		t.Errorf("got %v allocations", allocations)

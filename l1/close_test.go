@@ -48,7 +48,7 @@ func TestCloseWhileEverythingElseIsCalled(t *testing.T) {
 		use(func(i int) bool { return h.value(i%100) == nil })
 		use(func(i int) bool { return !h.Put(h.entry(i%100, uint64(i), i)) })
 		use(func(int) bool { h.Wait(); return true })
-		use(func(i int) bool { h.Region(name(i % 5)).Hit(); h.Stats(); return true })
+		use(func(i int) bool { h.Region(name(i % 5)).NegativeHit(); h.Stats(); return true })
 		eventually(t, "the cache is busy", func() bool { return calls.Load() > 1000 })
 		for range 3 {
 			wg.Go(func() {
@@ -89,7 +89,8 @@ func TestCloseWaitsForCallsThatAreInsideRistretto(t *testing.T) {
 		hold func(h *harness) (release func()) // makes the call stay inside
 		call func(h *harness)
 	}{
-		{"Get", lock, func(h *harness) { h.value(1) }},
+		{"Get", lock, func(h *harness) { h.Get(h.region, hash(1), name(1)) }},
+		{"Find", lock, func(h *harness) { h.Find(h.region, hash(1), name(1)) }},
 		{"Put", lock, func(h *harness) { h.Put(h.entry(1, 100, 1)) }},
 		{"Wait", func(h *harness) func() { return l1.Stall(h.Cache) }, func(h *harness) { h.Wait() }},
 	}

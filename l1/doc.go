@@ -20,8 +20,7 @@
 //
 // # What it does not do
 //
-// It does not judge the life of an entry: Get returns one that has expired,
-// because its owner may want to serve it stale. It does not promise to keep
+// It does not promise to keep
 // anything: the admission policy (TinyLFU: Einziger, Friedman and Manes,
 // "TinyLFU: A Highly Efficient Cache Admission Policy", ACM ToS 2017) refuses
 // what is asked for less often than what it would displace.

@@ -5,16 +5,16 @@ import "github.com/doppio-cache/doppio/internal/fence"
 // entryOverhead is what an entry takes besides the bytes of its key and of its
 // value: 128 for the [Entry], and its share of Ristretto's two maps, the store
 // (57 bytes a slot) and the policy's costs (17 bytes a slot). How full a map is
-// depends on its history, so the share lies between 110 bytes in a cache that
-// has just been filled and 255 in one whose entries have been replaced many
+// depends on its history, so the share lies between 130 bytes in a cache that
+// has just been filled and 310 in one whose entries have been replaced many
 // times; the allocator's rounding of the key is in it too. A test compares the
 // heap with what is accounted.
-const entryOverhead = 128 + 192
+const entryOverhead = 128 + 224
 
 // Entry is a value, or the knowledge that there is none, together with what is
 // needed to judge it. It must not be modified after [Cache.Put], nor put twice.
 //
-// The fields that every hit reads come first and fill one cache line.
+// The fields that every hit reads come first, in one cache line.
 type Entry struct {
 	check   uint64 // stands for Region and Key, see Region.check; set by Put
 	Value   any
@@ -27,6 +27,14 @@ type Entry struct {
 	Cost       int64    // bytes of the value; those of the key and of keeping it are added by Put. Below 0 counts as 0.
 	Token      [16]byte // fill token of the value in L2; zero if it has none
 	Negative   bool     // the origin has no such thing; Value says nothing
+}
+
+// slot is what Ristretto's map holds. The value is beside the entry so that the
+// processor can fetch what both point to at the same time: a hit that had to read
+// the entry before it knew where the value is would wait for memory twice.
+type slot struct {
+	entry *Entry
+	value any
 }
 
 // Supersedes reports whether e is to stay when both e and old were put under

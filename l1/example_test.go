@@ -28,12 +28,10 @@ func Example() {
 	c.Wait()
 
 	look := func() {
-		if e, now := c.Get(products, hash, "42"); e != nil && now < e.Expires {
-			products.Hit()
-			fmt.Println("hit:", e.Value)
+		if e, value, _ := c.Get(products, hash, "42"); e != nil {
+			fmt.Println("hit:", value)
 			return
 		}
-		products.Miss()
 		fmt.Println("miss")
 	}
 	look()

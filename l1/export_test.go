@@ -52,14 +52,19 @@ func Inside(c *Cache) (n int64, closed bool) {
 	for i := range c.guard.cells {
 		n += c.guard.cells[i].inside.Load()
 	}
+	for _, r := range c.allRegions() {
+		for i := range r.cells {
+			n += int64(r.cells[i].inside())
+		}
+	}
 	return n, c.guard.closed.Load()
 }
 
 // Held counts what is in the store and what it is accounted for there.
 func Held(c *Cache) (entries, bytes int64) {
-	c.store.IterValues(func(e *Entry) bool {
+	c.store.IterValues(func(s slot) bool {
 		entries++
-		bytes += e.bytes()
+		bytes += s.entry.bytes()
 		return false
 	})
 	return entries, bytes

@@ -53,7 +53,7 @@ func (h *harness) entry(i int, seq uint64, value any) *l1.Entry {
 
 // value is what a Get of key number i finds, nil if nothing.
 func (h *harness) value(i int) any {
-	if e, _ := h.Get(h.region, hash(i), name(i)); e != nil {
+	if e, _ := h.Find(h.region, hash(i), name(i)); e != nil {
 		return e.Value
 	}
 	return nil

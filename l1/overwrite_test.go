@@ -92,7 +92,7 @@ func TestKeysWhoseHashesCollideReplaceEachOther(t *testing.T) {
 	h.Put(older)
 	h.Wait()
 	h.wantValue(t, 1, nil)
-	if e, _ := h.Get(h.region, hash(1), "forged"); e != older {
+	if e, _ := h.Find(h.region, hash(1), "forged"); e != older {
 		t.Errorf("got %v, want the entry that was put last", e)
 	}
 }

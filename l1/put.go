@@ -48,7 +48,7 @@ func (c *Cache) Put(e *Entry) bool {
 func (c *Cache) hand(e *Entry) bool {
 	c.account.enter(e)
 	// A cost of 0 makes Ristretto ask processed for it.
-	if c.store.Set(e.Mark.Hash, e, 0) {
+	if c.store.Set(e.Mark.Hash, slot{e, e.Value}, 0) {
 		return true
 	}
 	c.account.leave(e)
@@ -64,7 +64,8 @@ func (c *Cache) hand(e *Entry) bool {
 // key's (see refused), because Ristretto makes room only when it adds a key. When
 // it overwrites one it merely takes note of the cost: a thousand negative
 // entries that become large values one by one would fill any amount of memory.
-func (c *Cache) overwrites(e, old *Entry) bool {
+func (c *Cache) overwrites(s, than slot) bool {
+	e, old := s.entry, than.entry
 	return e.Supersedes(old) && (e.bytes() <= old.bytes() || !c.overfull())
 }
 

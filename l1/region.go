@@ -2,15 +2,12 @@ package l1
 
 import (
 	"hash/maphash"
+	"runtime"
 	"sync/atomic"
 )
 
 // Region is a handle that the entries of one region share, and its counters.
 // Get one from [Cache.Region]. It is safe for concurrent use.
-//
-// Get counts nothing, because whether an entry that has expired is a hit is for
-// its caller to say: call exactly one of Hit, NegativeHit and Miss for each
-// look-up that is to be counted.
 type Region struct {
 	name  string
 	seed  maphash.Seed
@@ -18,10 +15,47 @@ type Region struct {
 }
 
 // counterCell is one share of a region's counters, in two cache lines of its
-// own; see guardCell.
+// own; see guardCell. It is also a guard like guardCell: a look-up that is
+// inside Ristretto has entered and has not left yet. So what a hit has to count
+// anyway is its way out.
 type counterCell struct {
-	hits, negativeHits, misses atomic.Uint64
-	_                          [104]byte
+	entered, left     atomic.Uint64
+	misses, uncounted atomic.Uint64 // look-ups among left that are no hits
+	negativeHits      atomic.Uint64
+	_                 [88]byte
+}
+
+// enter is [guard.enter] for look-ups. Whoever gets a cell must count itself
+// into left.
+func (c *Cache) enter(r *Region) *counterCell {
+	if c.guard.closed.Load() {
+		return nil
+	}
+	cell := r.cell()
+	cell.entered.Add(1)
+	if c.guard.closed.Load() {
+		cell.left.Add(1)
+		cell.uncounted.Add(1)
+		return nil
+	}
+	return cell
+}
+
+// inside is the number of look-ups inside. Those that have left are counted
+// first: with the two steps the other way round, one that comes and goes between
+// them would make up for one that is inside.
+func (cell *counterCell) inside() uint64 {
+	left := cell.left.Load()
+	return cell.entered.Load() - left
+}
+
+// drain returns when all look-ups have left. The guard must be closed.
+func (r *Region) drain() {
+	for i := range r.cells {
+		for r.cells[i].inside() != 0 {
+			runtime.Gosched()
+		}
+	}
 }
 
 // Counters is a snapshot of a region's counters.
@@ -46,26 +80,28 @@ func (r *Region) check(key string) uint64 { return maphash.String(r.seed, key) }
 // Name is the name that the region was made with.
 func (r *Region) Name() string { return r.name }
 
-// Hit counts a look-up that was answered with a value.
-func (r *Region) Hit() { r.cell().hits.Add(1) }
-
-// NegativeHit counts a look-up that was answered with a negative entry.
+// NegativeHit says that the hit which was counted last was a negative entry: the
+// caller has to look at the value anyway, and a hit that is none need not.
 func (r *Region) NegativeHit() { r.cell().negativeHits.Add(1) }
-
-// Miss counts a look-up that L1 could not answer.
-func (r *Region) Miss() { r.cell().misses.Add(1) }
 
 func (r *Region) cell() *counterCell { return &r.cells[cellIndex(len(r.cells))] }
 
 // Counters sums up what was counted so far. What is counted meanwhile may be in
-// it or not.
+// it or not; a look-up may be taken for a hit until it has been counted as a
+// miss, some nanoseconds later.
 func (r *Region) Counters() Counters {
 	var sum Counters
-	for i := range r.cells {
+	var notHits uint64
+	for i := range r.cells { // before the look-ups, of which they are a part
 		cell := &r.cells[i]
-		sum.Hits += cell.hits.Load()
 		sum.NegativeHits += cell.negativeHits.Load()
 		sum.Misses += cell.misses.Load()
+		notHits += cell.uncounted.Load()
 	}
+	for i := range r.cells {
+		sum.Hits += r.cells[i].left.Load()
+	}
+	notHits += sum.NegativeHits + sum.Misses
+	sum.Hits -= notHits
 	return sum
 }

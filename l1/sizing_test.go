@@ -78,7 +78,7 @@ func TestSmallCachesGetMoreCounters(t *testing.T) {
 	h := newHarness(t, entries*entryBytes)
 	ours := hitRatio(trace, func(i int32) bool {
 		hash := keyspace.Hash("products", keys[i])
-		if e, _ := h.Get(h.region, hash, keys[i]); e != nil {
+		if e, _ := h.Find(h.region, hash, keys[i]); e != nil {
 			return true
 		}
 		h.Put(&l1.Entry{

@@ -20,7 +20,8 @@ type worker struct {
 // the queue; and a put that lost against a newer entry is queued all the same.
 // Since every change of the store is followed by a call of this, the last call
 // sees the last change.
-func (c *Cache) processed(e *Entry) int64 {
+func (c *Cache) processed(s slot) int64 {
+	e := s.entry
 	c.account.queued.Add(-1)
 	c.worker.processed++
 	if present := c.present(e.Mark.Hash); present != nil {
@@ -43,8 +44,8 @@ func (c *Cache) processed(e *Entry) int64 {
 //     is taken out, so that the next entry put for it passes admission, which
 //     makes room for it. This entry is not put in its place at once: between
 //     the two steps a newer one may have been put, and would be gone.
-func (c *Cache) refused(item *ristretto.Item[*Entry]) {
-	e, present := item.Value, c.present(item.Key)
+func (c *Cache) refused(item *ristretto.Item[slot]) {
+	e, present := item.Value.entry, c.present(item.Key)
 	switch {
 	case present == nil:
 		c.account.refused.Add(1)
@@ -65,8 +66,8 @@ func (c *Cache) present(hash uint64) *Entry {
 	if _, ok := c.store.GetTTL(hash); !ok {
 		return nil
 	}
-	e, _ := c.store.Get(hash)
-	return e
+	s, _ := c.store.Get(hash)
+	return s.entry
 }
 
 // rehand hands over an entry from the worker's own goroutine. At most one place
@@ -91,7 +92,7 @@ func (c *Cache) remove(hash uint64) {
 
 // evicted is called for each entry that had to make room, and by Close for all
 // that are left.
-func (c *Cache) evicted(*ristretto.Item[*Entry]) {
+func (c *Cache) evicted(*ristretto.Item[slot]) {
 	if !c.guard.closed.Load() {
 		c.account.evictions.Add(1)
 	}
@@ -99,8 +100,8 @@ func (c *Cache) evicted(*ristretto.Item[*Entry]) {
 
 // left is called, from any goroutine, for each put that ends; e is nil for a Del
 // that found nothing.
-func (c *Cache) left(e *Entry) {
-	if e != nil {
-		c.account.leave(e)
+func (c *Cache) left(s slot) {
+	if s.entry != nil {
+		c.account.leave(s.entry)
 	}
 }

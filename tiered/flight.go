@@ -280,7 +280,7 @@ func (f *flight) again() *outcome {
 	if !f.usesL1() {
 		return nil
 	}
-	e, now := f.node.l1.Get(f.l1, f.key.Hash, f.key.Name)
+	e, now := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name)
 	if e == nil || now >= e.Expires {
 		return nil
 	}

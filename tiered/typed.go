@@ -156,18 +156,16 @@ func boxed[V any](key string, load func(context.Context, string) (V, error)) loa
 // [l1.Cache.Get].
 func (r *Region[V]) peek(key string, hash uint64) (v V, err error, hit bool) { //nolint:revive // hit qualifies the other two
 	core := r.core
-	e, now := core.node.l1.Get(core.l1, hash, key)
-	if e == nil || now >= e.Expires {
-		core.l1.Miss()
+	e, value, _ := core.node.l1.Get(core.l1, hash, key)
+	if e == nil {
 		return v, nil, false
 	}
 	// The value first: whether the entry is negative lies in another cache line.
-	v, ok := e.Value.(V)
+	v, ok := value.(V)
 	if !ok && e.Negative {
 		core.l1.NegativeHit()
 		return v, ErrAbsent, true
 	}
-	core.l1.Hit()
 	if r.clone != nil {
 		v = r.clone(v)
 	}
@@ -183,15 +181,12 @@ func (r *Region[V]) miss(ctx context.Context, key string, load loadFunc, c call,
 	core := r.core
 	k := keyspace.Of(core.name, key)
 	if ask && !c.bypass && !c.force && core.usesL1() {
-		if e, now := core.node.l1.Get(core.l1, k.Hash, key); e != nil && now < e.Expires {
+		if e, _, _ := core.node.l1.Get(core.l1, k.Hash, key); e != nil {
 			if e.Negative {
 				core.l1.NegativeHit()
-			} else {
-				core.l1.Hit()
 			}
 			return r.unwrap(fromL1(e), c)
 		}
-		core.l1.Miss()
 	}
 	out, err := core.fetch(ctx, k, c, load)
 	if err != nil {

@@ -1,5 +1,7 @@
 package fence
 
+import "sync/atomic"
+
 // Mark is what a copy carries so that its freshness can be judged. The zero
 // Mark is never valid.
 //
@@ -82,41 +84,55 @@ func (m Mark) Epoch() uint64 { return m.Generation &^ detached }
 // include.
 func (m Mark) Sequence() uint64 { return m.AsOf & sequenceMask }
 
-// Valid reports whether a copy with this mark may be served, and the time on
-// the table's clock at which that was decided. It does not allocate.
+// Moment is where a read begins: what [Table.ValidAt] is to judge by, of which
+// the copy itself is no part. It is taken before the copy is looked up, so that
+// the processor need not wait for the copy before it reads the clock.
+type Moment struct {
+	Now int64 // on the table's clock
+
+	lease int64
+	part  *partition
+	word  *atomic.Uint64
+}
+
+// Moment is that of a read of a key. It does not allocate.
+//
+// The lease before the clock: a goroutine that is paused between the two then
+// sees the lease as older than it is, never as younger.
+func (t *Table) Moment(hash uint64) Moment {
+	p, word := t.of(hash)
+	lease := p.lease.Load()
+	return Moment{Now: t.Now(), lease: lease, part: p, word: word}
+}
+
+// ValidAt reports whether a copy with this mark may be served to a read that
+// began at the given moment, which must be one of the mark's hash. It does not
+// allocate.
 //
 // The order of the loads matters:
 //
-//   - The lease before the clock: a goroutine that is paused between the two
-//     then sees the lease as older than it is, never as younger.
-//   - The lease before the fences: the probe raises the floor before it renews
-//     the lease, so whoever sees the new lease sees the floor that it stands
-//     for. The other way round: load the old floor, then the probe raises floor
-//     and lease, load the new lease: a copy that the floor voids is served
+//   - The lease (in Moment) before the fences: the probe raises the floor before
+//     it renews the lease, so whoever sees the new lease sees the floor that it
+//     stands for. The other way round: load the old floor, then the probe raises
+//     floor and lease, load the new lease: a copy that the floor voids is served
 //     under a lease that was granted because the floor voids it.
 //   - The generation last: whoever rewrites stripes changes the generation
 //     first. The other way round: load the old generation, then the stripes are
 //     reset, load a stripe that no longer knows the invalidation.
-func (t *Table) Valid(m *Mark) (now int64, ok bool) {
-	p, word := t.of(m.Hash)
-	lease := p.lease.Load()
-	now = t.Now()
-	if (now-lease > t.bound || m.Detached()) && now-m.T0 > t.bound {
-		return now, false
+func (t *Table) ValidAt(m *Mark, at *Moment) bool {
+	if (at.Now-at.lease > t.bound || m.Detached()) && at.Now-m.T0 > t.bound {
+		return false
 	}
-	ok = m.AsOf >= word.Load() &&
-		m.AsOf&sequenceMask >= p.floor.Load() &&
-		m.Epoch() == p.generation.Load()
-	return now, ok
+	return m.AsOf >= at.word.Load() &&
+		m.AsOf&sequenceMask >= at.part.floor.Load() &&
+		m.Epoch() == at.part.generation.Load()
 }
 
-// Touch loads the stripe of a hash, and does nothing with it. A caller that is
-// about to read a mark from memory calls it first: neither is in the
-// processor's cache as a rule, and Valid reads the clock between them, which
-// would make it wait for the one before it asks for the other.
-func (t *Table) Touch(hash uint64) {
-	_, word := t.of(hash)
-	_ = word.Load()
+// Valid reports whether a copy with this mark may be served now, and the time on
+// the table's clock at which that was decided. It does not allocate.
+func (t *Table) Valid(m *Mark) (now int64, ok bool) {
+	at := t.Moment(m.Hash)
+	return at.Now, t.ValidAt(m, &at)
 }
 
 // Passes reports whether nothing was heard, since the stamp was taken, that
@@ -124,7 +140,7 @@ func (t *Table) Touch(hash uint64) {
 // what was deleted meanwhile.
 func (t *Table) Passes(s *Stamp) bool {
 	p, word := t.of(s.Hash)
-	// The same order as in Valid, for the same reason.
+	// The same order as in ValidAt, for the same reason.
 	return s.Fence >= word.Load() &&
 		max(s.Floor, s.Fence&sequenceMask) >= p.floor.Load() &&
 		s.Generation == p.generation.Load()
