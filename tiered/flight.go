@@ -28,20 +28,23 @@ const (
 	flightKinds
 )
 
-func kindOf(c call, load loadFunc) flightKind {
+func kindOf(c call, loads bool) flightKind {
 	switch {
 	case c.force:
 		return flightForce
-	case c.bypass && load == nil:
+	case c.bypass && !loads:
 		return flightBypassRead
 	case c.bypass:
 		return flightBypassLoad
-	case load == nil:
+	case !loads:
 		return flightRead
 	default:
 		return flightLoad
 	}
 }
+
+// loads reports whether a flight of this kind goes to the origin.
+func (k flightKind) loads() bool { return k != flightRead && k != flightBypassRead }
 
 // outcome is what a flight brings back. It is shared by all its callers and
 // must not be changed.
@@ -71,24 +74,26 @@ type copyOf struct {
 // invalidated faster than it can be loaded must not keep its readers forever.
 const maxReloads = 3
 
-// fetch answers a call that L1 could not answer.
-func (r *region) fetch(ctx context.Context, k keyspace.Key, c call, load loadFunc) (*outcome, error) {
+// fetch answers a call that L1 could not answer. boxed returns the load function;
+// it is asked for it only if there is to be a flight, and is nil if there is none.
+func (r *region) fetch(ctx context.Context, k keyspace.Key, c call, boxed func() loadFunc) (out outcome, err error) {
 	if err := r.node.settle(ctx); err != nil {
-		return nil, err
+		return out, err
 	}
 	arrival := r.node.fences.Now()
-	kind := kindOf(c, load)
+	kind := kindOf(c, boxed != nil)
+	var load loadFunc
 	for attempt := 0; ; attempt++ {
-		f := &flight{region: r, key: k, call: c, kind: kind, load: load}
-		out, err := f.glance(ctx)
-		if out == nil && err == nil {
-			out, err = f.fly(ctx)
+		f := flight{region: r, key: k, call: c, kind: kind}
+		out, done, err := f.glance(ctx)
+		if !done {
+			if load == nil && kind.loads() {
+				load = boxed()
+			}
+			out, err = f.takeOff(ctx, load)
 		}
-		if err != nil {
-			return nil, err
-		}
-		if r.acceptable(out, kind, arrival, attempt) {
-			return out, nil
+		if err != nil || r.acceptable(&out, kind, arrival, attempt) {
+			return out, err
 		}
 		r.counters.reloads.Add(1)
 	}
@@ -130,35 +135,52 @@ func (r *region) acceptable(out *outcome, kind flightKind, arrival int64, attemp
 
 // glance looks into Redis on the caller's own goroutine, if nobody else is
 // after the key. A flight has a goroutine of its own, and handing over to it and
-// back takes longer than a Redis nearby takes to answer. Without an outcome and
-// an error it is for a flight to go on, with what was seen here.
-func (f *flight) glance(ctx context.Context) (out *outcome, err error) {
+// back takes longer than a Redis nearby takes to answer. If that did not settle
+// the call (done), it is for a flight to go on, with what was seen here.
+//
+// f must not escape from here: it is large, and a hit in Redis is done with it
+// when it returns.
+func (f *flight) glance(ctx context.Context) (out outcome, done bool, err error) {
 	if !f.usesL2() || f.kind == flightForce {
-		return nil, nil
+		return out, false, nil
 	}
 	ticket, alone := f.node.air.takeOffAlone(f.key.Hash)
 	if !alone {
-		return nil, nil
+		return out, false, nil
 	}
-	defer func() { f.land(ticket, out) }()
-	defer f.recoverTo(&out)
+	defer func() { f.land(ticket, &out) }()
+	defer func() {
+		if failed := f.recovered(recover()); failed != nil {
+			out, done = *failed, true
+		}
+	}()
 	// The stamp before the question whether an invalidation is pending, see
 	// [invalidation.Backplane.Pending].
 	f.stamp = f.node.fences.Stamp(f.key.Hash)
 	if !f.node.usable(f.key) {
-		return nil, nil
+		return out, false, nil
 	}
 	f.look(ctx)
 	switch {
 	case f.err != nil && ctx.Err() != nil:
-		return nil, f.left(ctx)
+		return out, true, f.left(ctx)
 	case f.err == nil && f.verdict == usable:
-		out = &f.hit
-	case f.err == nil && f.load == nil:
+		return f.hit, true, nil
+	case f.err == nil && !f.kind.loads():
 		f.counters.l2Misses.Add(1)
-		out = f.failed(ErrNotFound)
+		return *f.failed(ErrNotFound), true, nil
 	}
-	return out, nil
+	return out, false, nil
+}
+
+// takeOff is fly for a copy of f, which the others of the flight then share.
+func (f flight) takeOff(ctx context.Context, load loadFunc) (outcome, error) {
+	f.load = load
+	out, err := f.fly(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	return *out, nil
 }
 
 // fly joins the flight of this kind for the key, or begins this one. The caller
@@ -223,7 +245,11 @@ func (f *flight) land(t ticket, out *outcome) {
 func (f *flight) run(ctx context.Context) (out *outcome) {
 	ticket := f.node.air.takeOff(f.key.Hash)
 	defer func() { f.land(ticket, out) }()
-	defer f.recoverTo(&out)
+	defer func() {
+		if failed := f.recovered(recover()); failed != nil {
+			out = failed
+		}
+	}()
 	if !f.looked {
 		f.stamp = f.node.fences.Stamp(f.key.Hash)
 	}
@@ -267,11 +293,13 @@ func (f *flight) purge(ctx context.Context, out *outcome) {
 	}
 }
 
-// recoverTo makes an outcome of a panic in one of the caller's functions.
-func (f *flight) recoverTo(out **outcome) {
-	if p := recover(); p != nil {
-		*out = f.failed(&LoadPanicError{Region: f.name, Key: f.key.Name, Value: p, Stack: debug.Stack()})
+// recovered makes an outcome of a panic in one of the caller's functions; nil if
+// there was none.
+func (f *flight) recovered(p any) *outcome {
+	if p == nil {
+		return nil
 	}
+	return f.failed(&LoadPanicError{Region: f.name, Key: f.key.Name, Value: p, Stack: debug.Stack()})
 }
 
 // again looks at L1 once more. Callers that missed before another flight ended,

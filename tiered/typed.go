@@ -144,7 +144,7 @@ func (r *Region[V]) GetOrLoad(ctx context.Context, key string, load func(ctx con
 		var zero V
 		return zero, err
 	}
-	return r.miss(ctx, key, boxed(key, load), c, len(opts) > 0)
+	return r.miss(ctx, key, func() loadFunc { return boxed(key, load) }, c, len(opts) > 0)
 }
 
 // boxed binds a load function to its key.
@@ -174,7 +174,7 @@ func (r *Region[V]) peek(key string, hash uint64) (v V, err error, hit bool) { /
 
 // miss answers a call that L1 has not answered, or (with options) was not yet
 // asked to.
-func (r *Region[V]) miss(ctx context.Context, key string, load loadFunc, c call, ask bool) (v V, err error) {
+func (r *Region[V]) miss(ctx context.Context, key string, load func() loadFunc, c call, ask bool) (v V, err error) {
 	if err := checkKey(key); err != nil {
 		return v, err
 	}
@@ -192,7 +192,7 @@ func (r *Region[V]) miss(ctx context.Context, key string, load loadFunc, c call,
 	if err != nil {
 		return v, err
 	}
-	return r.unwrap(out, c)
+	return r.unwrap(&out, c)
 }
 
 // unwrap makes an outcome, which is shared, the caller's own.
