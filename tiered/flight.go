@@ -175,8 +175,9 @@ func (f *flight) glance(ctx context.Context) (out outcome, done bool, err error)
 
 // takeOff is fly for a copy of f, which the others of the flight then share.
 func (f flight) takeOff(ctx context.Context, load loadFunc) (outcome, error) {
-	f.load = load
-	out, err := f.fly(ctx)
+	shared := f
+	shared.load = load
+	out, err := shared.fly(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
