@@ -149,6 +149,10 @@ func (b *Backplane) ProbeNow() { b.prober.soon() }
 // concerned are replaced by one invalidation of the whole partition.
 func (b *Backplane) Enqueue(keys []keyspace.Key) { b.queue.add(keys) }
 
+// EnqueuePartition is [Backplane.Enqueue] for an invalidation of all keys of
+// these regions in partition p. The empty region stands for all tags.
+func (b *Backplane) EnqueuePartition(p int, regions []string) { b.queue.addPartition(p, regions) }
+
 // Pending reports whether an invalidation of the key with this hash, or of its
 // whole partition, waits for Redis's confirmation. While it does, what Redis
 // holds for the key may be what the invalidation was to remove. It may be true

@@ -128,7 +128,7 @@ func (c *Cache) Get(r *Region, hash uint64, key string) (e *Entry, value any, no
 	// of two, and because the processor gets on with the entry and its value
 	// only after it.
 	cell.left.Add(1)
-	if e := s.entry; e != nil && e.check == r.check(key) && c.fences.ValidAt(&e.Mark, &at) && at.Now < e.Expires {
+	if e := s.entry; c.holds(e, r, key, &at) && at.Now < e.Expires {
 		return e, s.value, at.Now
 	}
 	cell.misses.Add(1)
@@ -146,10 +146,17 @@ func (c *Cache) Find(r *Region, hash uint64, key string) (e *Entry, now int64) {
 	s, _ := c.store.Get(hash)
 	cell.left.Add(1)
 	cell.uncounted.Add(1)
-	if e := s.entry; e != nil && e.check == r.check(key) && c.fences.ValidAt(&e.Mark, &at) {
+	if e := s.entry; c.holds(e, r, key, &at) {
 		return e, at.Now
 	}
 	return nil, at.Now
+}
+
+// holds reports whether an entry, or nil, is the key's and may be served to a
+// read that began at the given moment.
+func (c *Cache) holds(e *Entry, r *Region, key string, at *fence.Moment) bool {
+	return e != nil && e.check == r.check(key) && c.fences.ValidAt(&e.Mark, at) &&
+		(len(e.Tags) == 0 || c.fences.ValidTags(e.Tags, at.Now))
 }
 
 // Wait returns when all puts that were queued before it have been applied, or

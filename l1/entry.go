@@ -3,13 +3,16 @@ package l1
 import "github.com/doppio-cache/doppio/internal/fence"
 
 // entryOverhead is what an entry takes besides the bytes of its key and of its
-// value: 128 for the [Entry], and its share of Ristretto's two maps, the store
+// value: 160 for the [Entry], and its share of Ristretto's two maps, the store
 // (57 bytes a slot) and the policy's costs (17 bytes a slot). How full a map is
 // depends on its history, so the share lies between 130 bytes in a cache that
 // has just been filled and 310 in one whose entries have been replaced many
 // times; the allocator's rounding of the key is in it too. A test compares the
 // heap with what is accounted.
-const entryOverhead = 128 + 224
+const entryOverhead = 160 + 224
+
+// tagBytes is what a tag takes on top.
+const tagBytes = 32
 
 // Entry is a value, or the knowledge that there is none, together with what is
 // needed to judge it. It must not be modified after [Cache.Put], nor put twice.
@@ -20,6 +23,10 @@ type Entry struct {
 	Value   any
 	Expires int64      // end of its life on the fences' clock, in ns
 	Mark    fence.Mark // Mark.Hash is the hash of region and key
+
+	// Tags are marks of what else must not have been invalidated. Without any,
+	// a hit reads no more of it than its length.
+	Tags []fence.Mark
 
 	Region     *Region
 	Key        string
@@ -63,5 +70,5 @@ func (e *Entry) Supersedes(old *Entry) bool {
 
 // bytes is what the entry is accounted for.
 func (e *Entry) bytes() int64 {
-	return max(e.Cost, 0) + int64(len(e.Key)) + entryOverhead
+	return max(e.Cost, 0) + int64(len(e.Key)) + int64(len(e.Tags))*tagBytes + entryOverhead
 }

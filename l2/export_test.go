@@ -15,6 +15,7 @@ var Scripts = map[string]*redis.Script{
 	"begin":                redis.NewScript(beginScript.source),
 	"invalidate":           redis.NewScript(invalidateScript.source),
 	"invalidate_partition": redis.NewScript(invalidatePartitionScript.source),
+	"tags":                 redis.NewScript(tagsScript.source),
 	"renew":                redis.NewScript(renewScript.source),
 	"release":              redis.NewScript(releaseScript.source),
 }

@@ -51,6 +51,17 @@ var calls = map[string]func(ctx context.Context, s *l2.Store) error{
 		}
 		return errors.Join(errs...)
 	},
+	"tags": func(ctx context.Context, s *l2.Store) error {
+		_, err := s.Tags(ctx, []l2.Key{tag("red"), tag("blue")})
+		return err
+	},
+	"invalidate region": func(ctx context.Context, s *l2.Store) error {
+		var errs []error
+		for _, o := range s.InvalidateRegion(ctx, "products") {
+			errs = append(errs, o.Err)
+		}
+		return errors.Join(errs...)
+	},
 	"invalidate partition": func(ctx context.Context, s *l2.Store) error {
 		_, err := s.InvalidatePartition(ctx, 0, []string{"products"})
 		return err

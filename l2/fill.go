@@ -70,11 +70,19 @@ func (s *Store) fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
 	args = append(args, l.Token.lease(l.Seq), env[:atCreated], env[atChecksum:],
 		f.Life.Microseconds(), max(1, (f.Life+f.Keep).Milliseconds()))
 	args = append(s.announcement(args, p, []uint64{l.Key.Hash}), flag(f.Announce))
-	got, err := c.run(s.primary[p].scripts, fillScript, args, nil)
-	if err != nil {
-		return Filled{}, err
+	jobs := []job{{lane: s.primary[p].scripts, script: fillScript, args: args}}
+	if len(f.Tags) > 0 {
+		// Beside it, see to it that Redis knows the tags: otherwise whoever reads
+		// the value first has to take each of them for invalidated. Whether that
+		// works, and which of the scripts is first, makes no difference but that.
+		asks, _ := s.tagJobs(tagKeys(f.Tags))
+		jobs = append(jobs, asks...)
 	}
-	return readFilled(got)
+	c.runAll(jobs)
+	if jobs[0].err != nil {
+		return Filled{}, jobs[0].err
+	}
+	return readFilled(jobs[0].got)
 }
 
 // flag is a boolean as an argument of a script.

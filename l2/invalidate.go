@@ -92,19 +92,30 @@ func (s *Store) invalidate(c *call, out []Invalidated) {
 	}
 }
 
-// invalidation is the script that invalidates keys of a partition.
+// invalidation is the script that invalidates keys of a partition, some of which
+// may be tags.
 func (s *Store) invalidation(p int, keys []Key) job {
-	names := make([]string, 1, 1+2*len(keys))
+	names := make([]string, 1, 3+2*len(keys))
 	names[0] = s.layout.Sequence(p)
 	hashes := make([]uint64, len(keys))
+	var tags []string
 	for i, k := range keys {
-		names = append(names, s.layout.Value(p, k.Region, k.Name), s.layout.Lease(p, k.Region, k.Name))
 		hashes[i] = k.Hash
+		if isTag(k) {
+			tags = append(tags, s.layout.Tag(p, k.Name))
+			continue
+		}
+		names = append(names, s.layout.Value(p, k.Region, k.Name), s.layout.Lease(p, k.Region, k.Name))
 	}
+	if len(names) == 1 {
+		none := s.names[p].none // so that the script begins with an UNLINK
+		names = append(names, none, none)
+	}
+	args := s.announcement(invalidateScript.args(append(names, tags...), 6), p, hashes)
 	return job{
 		lane:   s.primary[p].urgent,
 		script: invalidateScript,
-		args:   s.announcement(invalidateScript.args(names, 4), p, hashes),
+		args:   append(args, len(tags), keepTags.Milliseconds()),
 	}
 }
 
@@ -117,17 +128,45 @@ func (s *Store) InvalidatePartition(ctx context.Context, p int, regions []string
 	if err != nil {
 		return 0, err
 	}
+	jobs := []job{s.clearing(p, regions)}
+	c.runAll(jobs)
+	return jobs[0].sequence()
+}
+
+// InvalidateRegion makes all values of a region void, however many there are: one
+// script for each partition, all under way at once. Other instances drop their
+// copies of other regions too, and find them in Redis again. The outcomes, one
+// for each partition, have no Keys.
+func (s *Store) InvalidateRegion(ctx context.Context, region string) []Invalidated {
+	out := make([]Invalidated, s.layout.Partitions())
+	jobs := make([]job, len(out))
+	c, err := s.begin(ctx)
+	for p := range out {
+		out[p] = Invalidated{Partition: p, Err: err}
+		jobs[p] = s.clearing(p, []string{region})
+	}
+	if err != nil {
+		return out
+	}
+	c.runAll(jobs)
+	for p := range out {
+		out[p].Seq, out[p].Err = jobs[p].sequence()
+	}
+	return out
+}
+
+// clearing is the script that makes all values of some regions in a partition
+// void.
+func (s *Store) clearing(p int, regions []string) job {
 	names := []string{s.layout.Sequence(p), s.names[p].none}
 	for _, r := range regions {
 		names = append(names, s.layout.Clear(p, r))
 	}
-	jobs := []job{{
+	return job{
 		lane:   s.primary[p].urgent,
 		script: invalidatePartitionScript,
 		args:   s.announcement(invalidatePartitionScript.args(names, 4), p, nil),
-	}}
-	c.runAll(jobs)
-	return jobs[0].sequence()
+	}
 }
 
 // Begin invalidates a key and leaves its lease to the caller, who has a new

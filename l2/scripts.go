@@ -24,6 +24,8 @@ var (
 	invalidateLua string
 	//go:embed lua/invalidate_partition.lua
 	invalidatePartitionLua string
+	//go:embed lua/tags.lua
+	tagsLua string
 	//go:embed lua/renew.lua
 	renewLua string
 	//go:embed lua/release.lua
@@ -34,6 +36,7 @@ var (
 	beginScript               = newScript(beginLua)
 	invalidateScript          = newScript(invalidateLua)
 	invalidatePartitionScript = newScript(invalidatePartitionLua)
+	tagsScript                = newScript(tagsLua)
 	renewScript               = newScript(renewLua)
 	releaseScript             = newScript(releaseLua)
 )

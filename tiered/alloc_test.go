@@ -34,7 +34,16 @@ func hitsWithoutAllocation[V any](t *testing.T, n *tiered.Node, name string, val
 			t.Fatal(err)
 		}
 		settles(t, r, ids[1])
+		tagged := "tagged"
+		if _, err := r.GetOrLoad(ctx, tagged, load, tiered.WithTags("a", "b")); err != nil {
+			t.Fatal(err)
+		}
+		settles(t, r, tagged)
 		ways := map[string]func() (V, error){
+			"Get of a tagged value": func() (V, error) { return r.Get(ctx, tagged) },
+			"GetOrLoad with tags": func() (V, error) {
+				return r.GetOrLoad(ctx, tagged, load, tiered.WithTags("a", "b"))
+			},
 			"Get":              func() (V, error) { return r.Get(ctx, ids[1]) },
 			"GetOrLoad":        func() (V, error) { return r.GetOrLoad(ctx, ids[1], load) },
 			"Loading.Get":      func() (V, error) { return byString.Get(ctx, ids[1]) },
@@ -52,7 +61,7 @@ func hitsWithoutAllocation[V any](t *testing.T, n *tiered.Node, name string, val
 				t.Errorf("%s: %v allocations for each hit", way, allocations)
 			}
 			after := r.Stats()
-			if after.L1Hits-before.L1Hits != runs+1 || after.L1Misses != before.L1Misses || after.Loads != 1 {
+			if after.L1Hits-before.L1Hits != runs+1 || after.L1Misses != before.L1Misses || after.Loads != 2 {
 				t.Errorf("%s: not all were L1 hits: %+v", way, after)
 			}
 		}

@@ -21,6 +21,11 @@ type Cache[V any] interface {
 	Set(ctx context.Context, key string, value V, opts ...Option) error
 	// Delete invalidates keys everywhere. See [Node.Delete].
 	Delete(ctx context.Context, keys ...string) error
+	// InvalidateTags invalidates the values of all regions that have any of the
+	// tags, everywhere. See [Node.InvalidateTags].
+	InvalidateTags(ctx context.Context, tags ...string) error
+	// Clear invalidates all of the region, everywhere. See [Region.Clear].
+	Clear(ctx context.Context) error
 }
 
 // Noop returns a cache that holds nothing: Get never finds, GetOrLoad always
@@ -50,6 +55,17 @@ func (noop[V]) GetOrLoad(ctx context.Context, key string, load func(context.Cont
 }
 
 func (noop[V]) Set(_ context.Context, key string, _ V, _ ...Option) error { return checkKey(key) }
+
+func (noop[V]) InvalidateTags(_ context.Context, tags ...string) error {
+	for _, tag := range tags {
+		if err := checkTag(tag); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (noop[V]) Clear(context.Context) error { return nil }
 
 func (noop[V]) Delete(_ context.Context, keys ...string) error {
 	for _, key := range keys {

@@ -91,6 +91,11 @@ type Config[V any] struct {
 	// TTLFor is the life of a value, known from the value. 0: TTL; negative:
 	// the value is not cached. WithTTL takes precedence.
 	TTLFor func(key string, v V) time.Duration
+	// Tags are tags that are known from the value, besides those that WithTags
+	// gives: see [Node.InvalidateTags]. A value with an invalid one is not
+	// cached. Each tag costs a comparison at each hit, and about 50 bytes in L1
+	// and in Redis. Defaults to none.
+	Tags func(key string, v V) []string
 	// Clone makes every value that crosses the API the caller's own: what
 	// hits, waiters and the loading caller get, and what Set stores. Defaults
 	// to sharing: do not modify what you get.

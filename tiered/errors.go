@@ -20,6 +20,9 @@ var (
 	ErrUnavailable = errors.New("doppio: shared tier is unavailable")
 	// ErrInvalidKey says that a key is empty or longer than [MaxKeyBytes].
 	ErrInvalidKey = errors.New("doppio: invalid key")
+	// ErrInvalidTag says that a tag is empty or longer than [MaxTagBytes], or
+	// that there are more than [MaxTags] of them.
+	ErrInvalidTag = errors.New("doppio: invalid tag")
 	// ErrInvalidOption says that an [Option] makes no sense for the call.
 	ErrInvalidOption = errors.New("doppio: invalid option")
 	// ErrLoadTimeout says that a load took longer than Config.LoadTimeout. It
@@ -33,19 +36,26 @@ var (
 // instance neither serves nor stores the keys' cached values; other instances
 // may serve what they have.
 type PendingError struct {
-	Refs []Ref // what is queued
-	Err  error // why it was not confirmed
+	Refs   []Ref    // keys that are queued
+	Tags   []string // tags that are
+	Region string   // the region whose Clear is queued, in part or as a whole; empty if none is
+	Err    error    // why it was not confirmed
 }
 
 func (e *PendingError) Error() string {
 	const shown = 3
-	names := make([]string, 0, shown+1)
-	for i, r := range e.Refs {
-		if i == shown {
-			names = append(names, fmt.Sprintf("and %d more", len(e.Refs)-shown))
-			break
-		}
+	var names []string
+	for _, r := range e.Refs[:min(shown, len(e.Refs))] {
 		names = append(names, r.String())
+	}
+	for _, tag := range e.Tags[:min(shown, len(e.Tags))] {
+		names = append(names, fmt.Sprintf("tag %q", tag))
+	}
+	if more := len(e.Refs) + len(e.Tags) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	if e.Region != "" {
+		names = append(names, "region "+e.Region)
 	}
 	return fmt.Sprintf("doppio: invalidation of %s is queued, not confirmed: %v", strings.Join(names, ", "), e.Err)
 }

@@ -52,9 +52,10 @@ type outcome struct {
 	value   any
 	err     error
 	source  Source
-	expires int64       // in L1, on the fences' clock; 0: not kept there
-	stamp   fence.Stamp // taken before the flight's first step
-	mark    fence.Mark  // of the value, if a tier holds it
+	expires int64        // in L1, on the fences' clock; 0: not kept there
+	stamp   fence.Stamp  // taken before the flight's first step
+	mark    fence.Mark   // of the value, if a tier holds it
+	tags    []fence.Mark // of its tags
 }
 
 // copyOf is a value on its way into L1.
@@ -63,6 +64,7 @@ type copyOf struct {
 	negative bool
 	encoded  int // length of the encoding; -1: not known
 	mark     fence.Mark
+	tags     []fence.Mark
 	since    int64 // on the fences' clock: from when life counts
 	life     lifetime
 	token    l2.Token
@@ -120,6 +122,9 @@ func (r *region) acceptable(out *outcome, kind flightKind, arrival int64, attemp
 	fences := r.node.fences
 	if own && attempt >= maxReloads {
 		return true
+	}
+	if len(out.tags) > 0 && !r.tagsAcceptable(out, own) {
+		return false
 	}
 	// The lease before the fences, as in [fence.Table.Valid]: a probe that lands
 	// in between raises the floor and then grants the lease.
@@ -320,7 +325,7 @@ func (f *flight) again() *outcome {
 
 // fromL1 is the outcome that an entry of L1 stands for.
 func fromL1(e *l1.Entry) *outcome {
-	out := &outcome{value: e.Value, source: SourceL1, expires: e.Expires, mark: e.Mark}
+	out := &outcome{value: e.Value, source: SourceL1, expires: e.Expires, mark: e.Mark, tags: e.Tags}
 	if e.Negative {
 		out.err = ErrAbsent
 	}

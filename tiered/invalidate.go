@@ -128,12 +128,16 @@ func (n *Node) unconfirmed(keys []keyspace.Key, cause error) error {
 		return fmt.Errorf("%w: invalidation was not confirmed: %w", ErrClosed, cause)
 	}
 	n.backplane.Enqueue(keys)
-	refs := make([]Ref, len(keys))
-	for i, k := range keys {
+	pending := &PendingError{Err: unavailable(cause)}
+	for _, k := range keys {
+		if isTag(k) {
+			pending.Tags = append(pending.Tags, k.Name)
+			continue
+		}
 		n.forget(k)
-		refs[i] = refOf(k)
+		pending.Refs = append(pending.Refs, refOf(k))
 	}
-	return &PendingError{Refs: refs, Err: unavailable(cause)}
+	return pending
 }
 
 // forget makes sure that the next caller joins no flight that began before.

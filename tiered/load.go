@@ -23,7 +23,9 @@ type loaded struct {
 	payload  []byte // the encoding; nil if not needed or not possible
 	encoded  int    // its length; -1: not known
 	life     lifetime
-	unstored error // why the value cannot be stored
+	tagged   tagged
+	tags     []fence.Mark // of its tags
+	unstored error        // why the value cannot be stored
 }
 
 // withoutL2 loads for a region that lives in L1 only. What is loaded includes
@@ -60,14 +62,16 @@ func (f *flight) loadBeside(ctx context.Context, mark fence.Mark) *outcome {
 	since := f.node.fences.Now()
 	l := f.callLoad(ctx, !f.values.sized && f.usesL1())
 	out := f.brought(l)
-	if l.life <= 0 || l.encoded < 0 && !f.values.sized && !l.absent {
+	if l.life <= 0 || l.unstored != nil || l.encoded < 0 && !f.values.sized && !l.absent {
 		return out
 	}
 	life := l.life
 	if mark.Detached() {
 		life = min(life, f.node.fences.Bound()-time.Duration(since-mark.T0))
 	}
-	out.expires = f.keep(f.key, copyOf{value: l.value, negative: l.absent, encoded: l.encoded, mark: mark, since: since, life: life})
+	out.expires = f.keep(f.key, copyOf{
+		value: l.value, negative: l.absent, encoded: l.encoded, mark: mark, tags: l.tags, since: since, life: life,
+	})
 	if out.expires != 0 {
 		out.mark = mark
 		// Nothing but L1 can answer the callers that come next, and Ristretto
@@ -98,7 +102,11 @@ func (f *flight) loadHolding(ctx context.Context, lease l2.Lease) *outcome {
 		return out
 	}
 	since := f.node.fences.Now()
+	if !f.node.storable(l.tags) {
+		return f.keepAlone(out, l, f.stamp.At(lease.Seq), since)
+	}
 	fill := fillOf(f.region, l)
+	fill.Tags = l.tagged.stamps(f.node.fences)
 	fill.Announce = f.kind == flightForce
 	res, err := f.fillL2(ctx, f.key, lease, fill)
 	switch {
@@ -117,7 +125,19 @@ func (f *flight) loadHolding(ctx context.Context, lease l2.Lease) *outcome {
 	}
 	out.expires = f.keep(f.key, copyOf{
 		value: l.value, negative: l.absent, encoded: l.encoded,
-		mark: out.mark, since: since, life: l.life, token: lease.Token,
+		mark: out.mark, tags: l.tags, since: since, life: l.life, token: lease.Token,
+	})
+	return out
+}
+
+// keepAlone keeps in L1, for the bound at most, what must not get into L2 because
+// of its tags.
+func (f *flight) keepAlone(out *outcome, l loaded, mark fence.Mark, since int64) *outcome {
+	f.counters.fillsRejected.Add(1)
+	out.mark = mark.Detach()
+	l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
+	out.expires = f.keep(f.key, copyOf{
+		value: l.value, negative: l.absent, encoded: l.encoded, mark: out.mark, tags: l.tags, since: since, life: l.life,
 	})
 	return out
 }
@@ -133,9 +153,9 @@ func fillOf(r *region, l loaded) l2.Fill {
 func (f *flight) brought(l loaded) *outcome {
 	if l.unstored != nil {
 		f.counters.encodeErrors.Add(1)
-		f.warnOnce("a loaded value cannot be encoded and is not cached", "key", f.key.Name, "error", l.unstored)
+		f.warnOnce("a loaded value cannot be encoded, or has invalid tags, and is not cached", "key", f.key.Name, "error", l.unstored)
 	}
-	return &outcome{value: l.value, err: l.err, source: SourceLoad, stamp: f.stamp}
+	return &outcome{value: l.value, err: l.err, source: SourceLoad, stamp: f.stamp, tags: l.tags}
 }
 
 // callLoad runs the load function, and everything else of the caller's that
@@ -186,19 +206,22 @@ func (f *flight) callLoad(ctx context.Context, encode bool) (l loaded) {
 
 // prepare loads, and works out what storing the value takes.
 func (f *flight) prepare(ctx context.Context, encode bool) loaded {
+	tagged := f.snapshot(f.call)
 	v, err := f.load(ctx)
 	if err != nil {
 		if !f.values.notFound(err) {
 			return loaded{err: err, encoded: -1}
 		}
-		l := loaded{err: fmt.Errorf("%w: %w", ErrAbsent, err), absent: true}
+		l := loaded{err: fmt.Errorf("%w: %w", ErrAbsent, err), absent: true, tagged: tagged}
 		if f.negativeTTL > 0 {
 			l.life = f.jittered(f.negativeTTL)
 		}
+		l.label(f.region, f.key.Name, f.call)
 		return l
 	}
-	l := loaded{value: f.values.clone(v), encoded: -1, life: f.life(f.key.Name, v, f.call)}
-	if encode && l.life > 0 {
+	l := loaded{value: f.values.clone(v), encoded: -1, life: f.life(f.key.Name, v, f.call), tagged: tagged}
+	l.label(f.region, f.key.Name, f.call)
+	if encode && l.life > 0 && l.unstored == nil {
 		if l.payload, l.unstored = f.values.encode(v); l.unstored == nil {
 			l.encoded = len(l.payload)
 		}

@@ -45,7 +45,7 @@ func (l *Loading[K, V]) Get(ctx context.Context, k K, opts ...Option) (V, error)
 	if err != nil {
 		return zero, err
 	}
-	return r.miss(ctx, key, func() loadFunc { return l.boxed(k) }, c, len(opts) > 0)
+	return r.miss(ctx, key, func() loadFunc { return l.boxed(k) }, c, opts)
 }
 
 // boxed binds the load function to its key. It is a method of its own so that k

@@ -11,6 +11,7 @@ type Option struct {
 	kind optionKind
 	ttl  time.Duration
 	info *Info
+	tags []string
 }
 
 type optionKind uint8
@@ -20,6 +21,7 @@ const (
 	optInfo
 	optBypassL1
 	optForceLoad
+	optTags
 )
 
 // WithTTL is the life of the value that the call stores, in place of
@@ -38,6 +40,12 @@ func BypassL1() Option { return Option{kind: optBypassL1} }
 // ForceLoad loads even if the value is cached, and replaces the cached value
 // on all instances. The load begins after the call. For GetOrLoad.
 func ForceLoad() Option { return Option{kind: optForceLoad} }
+
+// WithTags adds to the tags of the value that the call stores, besides those of
+// Config.Tags: see [Node.InvalidateTags]. A negative entry has these alone. For
+// GetOrLoad and Set. In a GetOrLoad that joins a load under way, that load's
+// tags count.
+func WithTags(tags ...string) Option { return Option{kind: optTags, tags: tags} }
 
 // Info tells where a value came from. See [WithInfo].
 type Info struct {
@@ -80,16 +88,18 @@ const (
 	opSet
 )
 
-// call is what the options of one call amount to.
+// call is what the options of one call amount to, but for what they point to:
+// see infoOf and tagsOf.
 type call struct {
 	ttl    time.Duration
-	info   *Info
+	tags   []string
 	bypass bool
 	force  bool
 }
 
-// resolve folds options into a call. It copies what it needs, so that the
-// caller's slice need not move to the heap.
+// resolve folds options into a call. It keeps no pointer that is in them: then
+// neither the caller's slice nor what it points to need move to the heap, and a
+// call with options that L1 answers allocates nothing.
 func resolve(op operation, mode Mode, opts []Option) (call, error) {
 	var c call
 	for i := range opts {
@@ -104,7 +114,6 @@ func resolve(op operation, mode Mode, opts []Option) (call, error) {
 			if o.info == nil {
 				return c, fmt.Errorf("%w: WithInfo(nil)", ErrInvalidOption)
 			}
-			c.info = o.info
 		case o.kind == optBypassL1 && op&(opGet|opGetOrLoad) != 0:
 			if mode == L1Only {
 				return c, fmt.Errorf("%w: BypassL1 for a region that lives in L1 only", ErrInvalidOption)
@@ -112,11 +121,25 @@ func resolve(op operation, mode Mode, opts []Option) (call, error) {
 			c.bypass = true
 		case o.kind == optForceLoad && op == opGetOrLoad:
 			c.force = true
+		case o.kind == optTags && op&(opGetOrLoad|opSet) != 0:
+			if err := checkTags(o.tags); err != nil {
+				return c, fmt.Errorf("%w: WithTags: %w", ErrInvalidOption, err)
+			}
 		default:
 			return c, fmt.Errorf("%w: %s cannot be used with %s", ErrInvalidOption, o.kind, op)
 		}
 	}
 	return c, nil
+}
+
+// infoOf is where the call wants to be told about its value; nil: nowhere.
+func infoOf(opts []Option) (info *Info) {
+	for i := range opts {
+		if opts[i].info != nil {
+			info = opts[i].info
+		}
+	}
+	return info
 }
 
 func (k optionKind) String() string {
@@ -129,6 +152,8 @@ func (k optionKind) String() string {
 		return "BypassL1"
 	case optForceLoad:
 		return "ForceLoad"
+	case optTags:
+		return "WithTags"
 	default:
 		return "the zero Option"
 	}

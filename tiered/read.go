@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/doppio-cache/doppio/internal/keyspace"
 	"github.com/doppio-cache/doppio/l2"
 )
 
@@ -29,7 +30,7 @@ func (f *flight) look(ctx context.Context) {
 	f.reply, f.err = f.node.l2.Get(watching, f.key)
 	now := watched.end(f.err)
 	if f.err == nil && f.kind != flightForce {
-		f.verdict = f.judge(&f.reply, now)
+		f.verdict = f.judge(ctx, &f.reply, now)
 	}
 }
 
@@ -71,7 +72,7 @@ const (
 
 // judge decides whether what Redis has may be used. If so it is in f.hit, and
 // is kept in L1. now is the time on the fences' clock.
-func (f *flight) judge(reply *l2.Reply, now int64) verdict {
+func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict {
 	if reply.Status != l2.Hit {
 		return missing
 	}
@@ -88,6 +89,12 @@ func (f *flight) judge(reply *l2.Reply, now int64) verdict {
 	}
 	out := &f.hit
 	*out = outcome{source: SourceL2, stamp: f.stamp, mark: f.stamp.At(reply.Seq)}
+	if len(v.Tags) > 0 {
+		var ok bool
+		if out.tags, ok = f.judgeTags(ctx, v.Tags); !ok {
+			return worthless
+		}
+	}
 	if v.Kind == l2.Negative {
 		out.err = ErrAbsent
 		f.counters.negativeHits.Add(1)
@@ -105,7 +112,7 @@ func (f *flight) judge(reply *l2.Reply, now int64) verdict {
 	if f.usesL1() {
 		out.expires = f.keep(f.key, copyOf{
 			value: out.value, negative: v.Kind == l2.Negative, encoded: len(v.Payload),
-			mark: out.mark, since: now, life: left, token: v.Token,
+			mark: out.mark, tags: out.tags, since: now, life: left, token: v.Token,
 		})
 	}
 	f.counters.l2Hits.Add(1)
@@ -131,10 +138,21 @@ func (f *flight) remaining(v *l2.Value, now int64) (left lifetime, known bool) {
 	// primary never got. It dies within the grace, at a time that depends on
 	// the key alone, so that all instances agree and not all keys die at once.
 	if seq, at, ok := f.node.backplane.Epoch(f.node.fences.Partition(f.key.Hash)); ok && v.Seq < seq {
-		share := 0.5 + float64(f.key.Hash>>11)/(1<<54)
-		end = min(end, at+int64(share*float64(failoverGrace.Microseconds())))
+		end = min(end, at+f.grace())
+	}
+	for _, tag := range v.Tags { // the same for invalidations of its tags
+		p := f.node.fences.Partition(keyspace.HashTag(tag.Name))
+		if seq, at, ok := f.node.backplane.Epoch(p); !ok || tag.Stamp < seq {
+			end = min(end, at+f.grace())
+		}
 	}
 	return time.Duration(end-server) * time.Microsecond, true
+}
+
+// grace is how long, in µs, the key's value may live on after a failover.
+func (f *flight) grace() int64 {
+	share := 0.5 + float64(f.key.Hash>>11)/(1<<54)
+	return int64(share * float64(failoverGrace.Microseconds()))
 }
 
 // lease takes the lease of the key and loads, or waits for whoever holds it.
@@ -184,7 +202,7 @@ func (f *flight) answer(ctx context.Context, reply *l2.Reply, now int64, refused
 	if f.kind == flightForce {
 		return nil, reply.Value.Token // its load may have begun before the call
 	}
-	switch f.judge(reply, now) {
+	switch f.judge(ctx, reply, now) {
 	case usable:
 		return &f.hit, refused
 	case foreign:

@@ -43,6 +43,7 @@ type values struct {
 	size     func(v any, encoded int) int64
 	sized    bool // size does not need the encoded length
 	ttlFor   func(key string, v any) time.Duration
+	tags     func(key string, v any) []string // nil: none
 	clone    func(v any) any
 	notFound func(err error) bool
 }
@@ -126,6 +127,7 @@ func (r *region) put(k keyspace.Key, p copyOf) int64 {
 	}
 	expires := p.since + int64(min(p.life, r.jittered(r.l1TTL)))
 	kept := r.node.l1.Put(&l1.Entry{
+		Tags:     p.tags,
 		Region:   r.l1,
 		Key:      k.Name,
 		Value:    p.value,

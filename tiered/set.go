@@ -16,6 +16,10 @@ func (r *region) set(ctx context.Context, k keyspace.Key, v any, c call) error {
 	}
 	defer n.gate.leave()
 	life := r.life(k.Name, v, c)
+	tagged := r.snapshot(c)
+	if err := tagged.label(r, k.Name, c, v, false); err != nil {
+		return fmt.Errorf("doppio: set %s:%s: %w", r.name, k.Name, err)
+	}
 	stored := r.values.clone(v)
 	var payload []byte
 	encoded := -1
@@ -27,13 +31,13 @@ func (r *region) set(ctx context.Context, k keyspace.Key, v any, c call) error {
 		}
 		encoded = len(payload)
 	}
-	p := copyOf{value: stored, encoded: encoded, life: life}
+	p := copyOf{value: stored, encoded: encoded, life: life, tags: tagged.marks(n.fences)}
 	switch {
 	case life <= 0:
 		_, err := n.invalidate(ctx, r.name, []keyspace.Key{k})
 		return err
 	case r.usesL2():
-		return r.setL2(ctx, k, payload, p)
+		return r.setL2(ctx, k, payload, p, tagged.stamps(n.fences))
 	default:
 		return r.setL1(ctx, k, p)
 	}
@@ -59,7 +63,7 @@ func (r *region) setL1(ctx context.Context, k keyspace.Key, p copyOf) error {
 // setL2 is begin, which invalidates everywhere and leaves a lease of ours, and
 // fill, which needs that lease. A late begin only invalidates; a late fill is
 // rejected like that of any load.
-func (r *region) setL2(ctx context.Context, k keyspace.Key, payload []byte, p copyOf) error {
+func (r *region) setL2(ctx context.Context, k keyspace.Key, payload []byte, p copyOf, tags []l2.Tag) error {
 	n := r.node
 	partition := n.fences.Partition(k.Hash)
 	heard := n.fences.Last(partition)
@@ -73,9 +77,14 @@ func (r *region) setL2(ctx context.Context, k keyspace.Key, payload []byte, p co
 		n.l2.Release(lease)
 		return fmt.Errorf("doppio: set %s:%s: %w", r.name, k.Name, unavailable(n.backplane.Err()))
 	}
+	if !n.storable(p.tags) {
+		n.l2.Release(lease)
+		r.counters.fillsRejected.Add(1)
+		return nil // an invalidation of a tag is newer than this value
+	}
 	p.since, p.token = n.fences.Now(), lease.Token
 	res, err := r.fillL2(ctx, k, lease, l2.Fill{
-		Kind: l2.Live, Codec: r.codec, Schema: r.schema, Payload: payload, Life: p.life,
+		Kind: l2.Live, Codec: r.codec, Schema: r.schema, Payload: payload, Life: p.life, Tags: tags,
 	})
 	if err != nil {
 		n.l2.Release(lease)

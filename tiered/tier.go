@@ -18,6 +18,8 @@ type sharedTier interface {
 	Release(lease l2.Lease)
 	Begin(ctx context.Context, k keyspace.Key, token l2.Token) (l2.Lease, error)
 	InvalidateAll(ctx context.Context, keys []keyspace.Key) []l2.Invalidated
+	InvalidateRegion(ctx context.Context, region string) []l2.Invalidated
+	Tags(ctx context.Context, tags []keyspace.Key) ([]l2.TagState, error)
 	Up() bool
 	Stats() l2.Stats
 	Close() error
@@ -32,8 +34,10 @@ type backplane interface {
 	ProbeNow()
 	Epoch(p int) (seq uint64, at int64, ok bool)
 	Enqueue(keys []keyspace.Key)
+	EnqueuePartition(p int, regions []string)
 	Pending(hash uint64) bool
 	Acknowledged(p int, keys []keyspace.Key)
+	AcknowledgedPartition(p int, regions []string)
 	Drain(ctx context.Context) error
 	Stats() invalidation.Stats
 	Close() error

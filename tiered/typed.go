@@ -83,6 +83,9 @@ func valuesOf[V any](cfg *Config[V]) values {
 	if cfg.TTLFor != nil {
 		vs.ttlFor = func(key string, v any) time.Duration { return cfg.TTLFor(key, unbox(v)) }
 	}
+	if cfg.Tags != nil {
+		vs.tags = func(key string, v any) []string { return cfg.Tags(key, unbox(v)) }
+	}
 	if cfg.Clone != nil {
 		vs.clone = func(v any) any { return cfg.Clone(unbox(v)) }
 	}
@@ -106,7 +109,7 @@ func (r *Region[V]) Get(ctx context.Context, key string, opts ...Option) (V, err
 		var zero V
 		return zero, err
 	}
-	return r.miss(ctx, key, nil, c, len(opts) > 0)
+	return r.miss(ctx, key, nil, c, opts)
 }
 
 // GetOrLoad returns what the tiers have, or calls load and stores what it
@@ -144,7 +147,7 @@ func (r *Region[V]) GetOrLoad(ctx context.Context, key string, load func(ctx con
 		var zero V
 		return zero, err
 	}
-	return r.miss(ctx, key, func() loadFunc { return boxed(key, load) }, c, len(opts) > 0)
+	return r.miss(ctx, key, func() loadFunc { return boxed(key, load) }, c, opts)
 }
 
 // boxed binds a load function to its key.
@@ -174,33 +177,34 @@ func (r *Region[V]) peek(key string, hash uint64) (v V, err error, hit bool) { /
 
 // miss answers a call that L1 has not answered, or (with options) was not yet
 // asked to.
-func (r *Region[V]) miss(ctx context.Context, key string, load func() loadFunc, c call, ask bool) (v V, err error) {
+func (r *Region[V]) miss(ctx context.Context, key string, load func() loadFunc, c call, opts []Option) (v V, err error) {
 	if err := checkKey(key); err != nil {
 		return v, err
 	}
 	core := r.core
 	k := keyspace.Of(core.name, key)
-	if ask && !c.bypass && !c.force && core.usesL1() {
+	if len(opts) > 0 && !c.bypass && !c.force && core.usesL1() {
 		if e, _, _ := core.node.l1.Get(core.l1, k.Hash, key); e != nil {
 			if e.Negative {
 				core.l1.NegativeHit()
 			}
-			return r.unwrap(fromL1(e), c)
+			return r.unwrap(fromL1(e), opts)
 		}
 	}
+	c.tags = tagsOf(opts)
 	out, err := core.fetch(ctx, k, c, load)
 	if err != nil {
 		return v, err
 	}
-	return r.unwrap(&out, c)
+	return r.unwrap(&out, opts)
 }
 
 // unwrap makes an outcome, which is shared, the caller's own.
-func (r *Region[V]) unwrap(out *outcome, c call) (v V, err error) {
-	if c.info != nil {
-		*c.info = Info{Source: out.source}
+func (r *Region[V]) unwrap(out *outcome, opts []Option) (v V, err error) {
+	if info := infoOf(opts); info != nil {
+		*info = Info{Source: out.source}
 		if out.expires != 0 {
-			c.info.Remaining = max(0, time.Duration(out.expires-r.core.node.fences.Now()))
+			info.Remaining = max(0, time.Duration(out.expires-r.core.node.fences.Now()))
 		}
 	}
 	if out.err != nil {
@@ -237,6 +241,7 @@ func (r *Region[V]) Set(ctx context.Context, key string, value V, opts ...Option
 	if err := checkKey(key); err != nil {
 		return err
 	}
+	c.tags = tagsOf(opts)
 	return r.core.set(ctx, keyspace.Of(r.core.name, key), value, c)
 }
 

@@ -41,6 +41,7 @@ func (t *Table) Raise(hash, seq uint64) {
 	p, word := t.of(hash)
 	p.mu.Lock()
 	raiseSequence(word, seq)
+	raise(&p.seen, seq)
 	p.mu.Unlock()
 }
 
@@ -59,6 +60,7 @@ func (t *Table) RaiseFloor(p int, seq uint64) {
 // way, invalid, without knowing a sequence: an invalidation of it may or may
 // not have happened.
 func (t *Table) Void(hash uint64) {
+	t.voidings.Add(1) // before the word, see Table.TagMark
 	p, word := t.of(hash)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,6 +95,17 @@ func (t *Table) Advance(hash uint64) (seq uint64) {
 	return seq
 }
 
+// AdvancePartition counts an invalidation of all keys of partition p in a table
+// that has no Redis.
+func (t *Table) AdvancePartition(p int) {
+	pt := &t.parts[p]
+	pt.mu.Lock()
+	seq := pt.last.Load() + 1
+	raise(&pt.floor, seq)
+	pt.last.Store(seq)
+	pt.mu.Unlock()
+}
+
 // rewind starts the partition over at sequence last under a new generation.
 // The caller holds p.mu. See [Table.Stamp] and [Table.Valid] for the readers'
 // side.
@@ -103,6 +116,7 @@ func (p *partition) rewind(last, floor uint64) {
 	}
 	p.floor.Store(floor)
 	p.last.Store(last)
+	p.seen.Store(last)
 	p.generation.Add(1)
 }
 

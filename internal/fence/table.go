@@ -35,6 +35,7 @@ type Table struct {
 	mod        uint64 // number of partitions
 	powerOf2   bool   // mod is one
 	stripeMask uint64
+	voidings   atomic.Uint64 // calls of Void
 }
 
 // partition is the state of one partition. What every read loads stands apart
@@ -49,6 +50,7 @@ type partition struct {
 
 	mu   sync.Mutex    // serializes writers
 	last atomic.Uint64 // highest sequence heard
+	seen atomic.Uint64 // highest sequence that Redis is known to have counted; those before it need not have been heard
 	_    [64]byte
 }
 
