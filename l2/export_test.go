@@ -16,6 +16,8 @@ var Scripts = map[string]*redis.Script{
 	"invalidate":           redis.NewScript(invalidateScript.source),
 	"invalidate_partition": redis.NewScript(invalidatePartitionScript.source),
 	"tags":                 redis.NewScript(tagsScript.source),
+	"block":                redis.NewScript(blockScript.source),
+	"unblock":              redis.NewScript(unblockScript.source),
 	"renew":                redis.NewScript(renewScript.source),
 	"release":              redis.NewScript(releaseScript.source),
 }

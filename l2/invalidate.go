@@ -65,13 +65,17 @@ func (s *Store) byPartition(keys []Key) []Invalidated {
 
 // invalidate carries out invalidations of partitions and completes them with
 // their outcomes.
-func (s *Store) invalidate(c *call, out []Invalidated) {
+func (s *Store) invalidate(c *call, out []Invalidated) { s.batches(c, out, s.invalidation) }
+
+// batches runs a script on the keys of each partition, some at a time, and
+// completes out with the outcomes.
+func (s *Store) batches(c *call, out []Invalidated, script func(p int, keys []Key) job) {
 	var jobs []job
 	var owner []int
 	for i := range out {
 		for keys := out[i].Keys; len(keys) > 0; {
 			n := min(len(keys), maxInvalidated)
-			jobs = append(jobs, s.invalidation(out[i].Partition, keys[:n]))
+			jobs = append(jobs, script(out[i].Partition, keys[:n]))
 			owner = append(owner, i)
 			keys = keys[n:]
 		}

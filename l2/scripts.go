@@ -26,6 +26,10 @@ var (
 	invalidatePartitionLua string
 	//go:embed lua/tags.lua
 	tagsLua string
+	//go:embed lua/block.lua
+	blockLua string
+	//go:embed lua/unblock.lua
+	unblockLua string
 	//go:embed lua/renew.lua
 	renewLua string
 	//go:embed lua/release.lua
@@ -37,6 +41,8 @@ var (
 	invalidateScript          = newScript(invalidateLua)
 	invalidatePartitionScript = newScript(invalidatePartitionLua)
 	tagsScript                = newScript(tagsLua)
+	blockScript               = newScript(blockLua)
+	unblockScript             = newScript(unblockLua)
 	renewScript               = newScript(renewLua)
 	releaseScript             = newScript(releaseLua)
 )

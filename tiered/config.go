@@ -13,10 +13,11 @@ import (
 
 // Defaults of a [Config].
 const (
-	DefaultTTL         = 5 * time.Minute
-	DefaultNegativeTTL = 30 * time.Second
-	DefaultJitter      = 0.1
-	DefaultLoadTimeout = 30 * time.Second
+	DefaultTTL          = 5 * time.Minute
+	DefaultNegativeTTL  = 30 * time.Second
+	DefaultJitter       = 0.1
+	DefaultLoadTimeout  = 30 * time.Second
+	DefaultWriteTimeout = 10 * time.Second
 )
 
 // maxRegionBytes bounds a region's name: it is part of every Redis key.
@@ -73,6 +74,9 @@ type Config[V any] struct {
 	// LoadTimeout limits one load, and how long a call waits for another
 	// instance's load before it loads by itself. Defaults to 30s.
 	LoadTimeout time.Duration
+	// WriteTimeout limits one write of [Region.Mutate], and is how long the keys
+	// stay uncached if the process dies in the middle of one. Defaults to 10s.
+	WriteTimeout time.Duration
 	// MaxL1Bytes is the size of the largest value that is kept in L1; larger
 	// ones live in L2 only. Defaults to Options.L1MaxBytes/64.
 	MaxL1Bytes int64
@@ -114,7 +118,7 @@ func (cfg *Config[V]) validate(opts *Options) error {
 	for _, life := range []struct {
 		name string
 		time.Duration
-	}{{"TTL", cfg.TTL}, {"L1TTL", cfg.L1TTL}, {"LoadTimeout", cfg.LoadTimeout}} {
+	}{{"TTL", cfg.TTL}, {"L1TTL", cfg.L1TTL}, {"LoadTimeout", cfg.LoadTimeout}, {"WriteTimeout", cfg.WriteTimeout}} {
 		if life.Duration < 0 {
 			bad("%s is negative (%v)", life.name, life.Duration)
 		}
@@ -172,6 +176,7 @@ func (cfg Config[V]) withDefaults(opts *Options) Config[V] {
 	cfg.NegativeTTL = orDefault(cfg.NegativeTTL, DefaultNegativeTTL)
 	cfg.LoadTimeout = orDefault(cfg.LoadTimeout, DefaultLoadTimeout)
 	cfg.Jitter = max(0, orDefault(cfg.Jitter, DefaultJitter))
+	cfg.WriteTimeout = orDefault(cfg.WriteTimeout, DefaultWriteTimeout)
 	cfg.MaxL1Bytes = orDefault(cfg.MaxL1Bytes, opts.L1MaxBytes/64)
 	if cfg.Codec == nil {
 		cfg.Codec = codec.MsgPack

@@ -63,6 +63,21 @@ func (e *PendingError) Error() string {
 // Unwrap returns the cause.
 func (e *PendingError) Unwrap() error { return e.Err }
 
+// CommittedError says that the write of a [Region.Mutate] has been carried out,
+// and that its invalidation is not confirmed. It wraps why: as a rule a
+// [*PendingError]. There is nothing to be repeated by the caller, least of all
+// the write.
+type CommittedError struct {
+	Err error
+}
+
+func (e *CommittedError) Error() string {
+	return fmt.Sprintf("doppio: the write was carried out, its invalidation is not confirmed: %v", e.Err)
+}
+
+// Unwrap returns why the invalidation is not confirmed.
+func (e *CommittedError) Unwrap() error { return e.Err }
+
 // LoadPanicError is what every caller that waits for a load gets when the load
 // panics or calls [runtime.Goexit].
 type LoadPanicError struct {

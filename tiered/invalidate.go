@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/l2"
 )
 
 // Delete invalidates keys of any regions, in one round trip to each of Redis's
@@ -38,6 +39,11 @@ func (n *Node) Delete(ctx context.Context, refs ...Ref) error {
 // invalidate makes one call of all keys. region is for the observer. seq is the
 // number of the invalidation of the last key, if the error is nil.
 func (n *Node) invalidate(ctx context.Context, region string, keys []keyspace.Key) (seq uint64, err error) {
+	return n.invalidateBy(ctx, region, keys, func(ctx context.Context) []l2.Invalidated { return n.l2.InvalidateAll(ctx, keys) })
+}
+
+// invalidateBy is invalidate with another way to ask Redis for it.
+func (n *Node) invalidateBy(ctx context.Context, region string, keys []keyspace.Key, ask func(context.Context) []l2.Invalidated) (seq uint64, err error) {
 	if !n.writes.enter() {
 		return 0, ErrClosed
 	}
@@ -62,18 +68,18 @@ func (n *Node) invalidate(ctx context.Context, region string, keys []keyspace.Ke
 		op.Region, op.Key = keys[0].Region, keys[0].Name
 	}
 	ctx, told := n.observe(ctx, op)
-	seq, err = n.invalidateL2(ctx, keys)
+	seq, err = n.invalidateL2(ctx, keys, ask)
 	if told != nil {
 		told(err)
 	}
 	return seq, err
 }
 
-func (n *Node) invalidateL2(ctx context.Context, keys []keyspace.Key) (seq uint64, err error) {
+func (n *Node) invalidateL2(ctx context.Context, keys []keyspace.Key, ask func(context.Context) []l2.Invalidated) (seq uint64, err error) {
 	var unknown []keyspace.Key
 	var errs []error
 	heard := n.heard(keys...)
-	for _, res := range n.l2.InvalidateAll(ctx, keys) {
+	for _, res := range ask(ctx) {
 		if res.Err != nil {
 			unknown = append(unknown, res.Keys...)
 			errs = append(errs, res.Err)

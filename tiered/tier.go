@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"time"
 
 	"github.com/doppio-cache/doppio/internal/keyspace"
 	"github.com/doppio-cache/doppio/invalidation"
@@ -18,6 +19,8 @@ type sharedTier interface {
 	Release(lease l2.Lease)
 	Begin(ctx context.Context, k keyspace.Key, token l2.Token) (l2.Lease, error)
 	InvalidateAll(ctx context.Context, keys []keyspace.Key) []l2.Invalidated
+	Block(ctx context.Context, keys []keyspace.Key, token l2.Token, life time.Duration) []l2.Invalidated
+	Unblock(ctx context.Context, keys []keyspace.Key, token l2.Token) []l2.Invalidated
 	InvalidateRegion(ctx context.Context, region string) []l2.Invalidated
 	Tags(ctx context.Context, tags []keyspace.Key) ([]l2.TagState, error)
 	Up() bool

@@ -37,18 +37,19 @@ func New[V any](n *Node, cfg Config[V]) (*Region[V], error) {
 	}
 	cfg = cfg.withDefaults(&n.opts)
 	core := &region{
-		node:        n,
-		name:        cfg.Name,
-		mode:        cfg.Mode,
-		schema:      cfg.Schema,
-		codec:       cfg.Codec.Name(),
-		values:      valuesOf(&cfg),
-		ttl:         cfg.TTL,
-		l1TTL:       cfg.L1TTL,
-		negativeTTL: cfg.NegativeTTL,
-		loadTimeout: cfg.LoadTimeout,
-		jitter:      cfg.Jitter,
-		maxL1Bytes:  cfg.MaxL1Bytes,
+		node:         n,
+		name:         cfg.Name,
+		mode:         cfg.Mode,
+		schema:       cfg.Schema,
+		codec:        cfg.Codec.Name(),
+		values:       valuesOf(&cfg),
+		ttl:          cfg.TTL,
+		l1TTL:        cfg.L1TTL,
+		negativeTTL:  cfg.NegativeTTL,
+		loadTimeout:  cfg.LoadTimeout,
+		writeTimeout: cfg.WriteTimeout,
+		jitter:       cfg.Jitter,
+		maxL1Bytes:   cfg.MaxL1Bytes,
 	}
 	core.l1 = n.l1.Region(cfg.Name)
 	if err := n.declare(core); err != nil {

@@ -1,0 +1,155 @@
+package l2_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/doppio-cache/doppio/internal/redistest"
+	"github.com/doppio-cache/doppio/l2"
+)
+
+func block(t *testing.T, s *l2.Store, token l2.Token, life time.Duration, keys ...l2.Key) {
+	t.Helper()
+	for _, o := range s.Block(t.Context(), keys, token, life) {
+		if o.Err != nil || o.Seq == 0 {
+			t.Fatalf("block: %+v", o)
+		}
+	}
+}
+
+func unblock(t *testing.T, s *l2.Store, token l2.Token, keys ...l2.Key) {
+	t.Helper()
+	for _, o := range s.Unblock(t.Context(), keys, token) {
+		if o.Err != nil || o.Seq == 0 {
+			t.Fatalf("unblock: %+v", o)
+		}
+	}
+}
+
+// wantBlocked checks whether anything may be stored at a key.
+func wantBlocked(t *testing.T, s *l2.Store, k l2.Key, want bool) {
+	t.Helper()
+	r, err := s.Get(t.Context(), k)
+	if err != nil || (r.Status == l2.Blocked) != want {
+		t.Errorf("get of %s: %v, %v; blocked: want %v", k.Name, r.Status, err, want)
+	}
+	g, err := s.GetOrLease(t.Context(), k, l2.NewToken(), l2.Token{})
+	if err != nil || (g.Status == l2.Blocked) != want {
+		t.Errorf("get-or-lease of %s: %v, %v; blocked: want %v", k.Name, g.Status, err, want)
+	}
+	if g.Status == l2.Granted {
+		s.Release(g.Lease)
+		if err := s.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestWhatIsBlockedIsNotStored(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		c := b.Client(t)
+		s := newStore(t, c)
+		old := put(t, s, apple, "old")
+		loading := grant(t, s, pear)
+		hear := listen(t, c)
+		mine := l2.NewToken()
+		block(t, s, mine, time.Minute, apple, pear)
+		if len(hear(2)) == 2 {
+			wantBlocked(t, s, apple, true)
+			wantBlocked(t, s, pear, true)
+		}
+		wantRefused(t, s, loading)
+		setting, err := s.Begin(t.Context(), apple, l2.NewToken())
+		if err != nil || setting.Seq <= old.Seq+1 {
+			t.Errorf("begin: %+v, %v; want that it counts", setting, err)
+		}
+		wantRefused(t, s, setting)
+		invalidate(t, s, apple)
+		wantBlocked(t, s, apple, true)
+		unblock(t, s, l2.NewToken(), apple) // not the one who blocked
+		wantBlocked(t, s, apple, true)
+		hear = listen(t, c)
+		unblock(t, s, mine, apple, pear)
+		hear(2)
+		wantBlocked(t, s, apple, false)
+		wantBlocked(t, s, pear, false)
+		put(t, s, apple, "new")
+		wantHit(t, s, apple, "new")
+	})
+}
+
+func TestABlockEndsByItself(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		s := newStore(t, b.Client(t))
+		block(t, s, l2.NewToken(), time.Minute, apple)
+		b.FastForward(t, time.Minute+time.Second)
+		wantBlocked(t, s, apple, false)
+	})
+}
+
+// Of two writers neither ends what protects the other.
+func TestAKeyThatTwoBlockIsNobodys(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		c := b.Client(t)
+		s := newStore(t, c)
+		first, second := l2.NewToken(), l2.NewToken()
+		block(t, s, first, time.Hour, apple)
+		block(t, s, second, time.Minute, apple)
+		if ttl := c.PTTL(t.Context(), valueName(apple)).Val(); ttl < 50*time.Minute {
+			t.Errorf("the later one shortened it to %v", ttl)
+		}
+		unblock(t, s, second, apple)
+		unblock(t, s, first, apple)
+		wantBlocked(t, s, apple, true)
+		b.FastForward(t, time.Hour+time.Second)
+		wantBlocked(t, s, apple, false)
+	})
+}
+
+func TestBlockTwiceIsOne(t *testing.T) {
+	eachCut(t, func(t *testing.T, c cut) {
+		mine := l2.NewToken()
+		c.lose("block")
+		for _, o := range c.Block(t.Context(), []l2.Key{apple}, mine, time.Minute) {
+			c.check(t, o.Err)
+		}
+		wantBlocked(t, c.direct, apple, true)
+		unblock(t, c.direct, mine, apple)
+		wantBlocked(t, c.direct, apple, false)
+	})
+}
+
+func TestUnblockTwiceInvalidates(t *testing.T) {
+	eachCut(t, func(t *testing.T, c cut) {
+		mine := l2.NewToken()
+		block(t, c.direct, mine, time.Minute, apple)
+		c.lose("unblock")
+		for _, o := range c.Unblock(t.Context(), []l2.Key{apple}, mine) {
+			c.check(t, o.Err)
+		}
+		wantBlocked(t, c.direct, apple, false)
+	})
+}
+
+// A block that is carried out when its writer has long ended costs loads until
+// its life is over, and no more.
+func TestALateBlockEndsByItself(t *testing.T) {
+	mine := l2.NewToken()
+	late(t, "block",
+		func(ctx context.Context, s *l2.Store) error {
+			return s.Block(ctx, []l2.Key{apple}, mine, time.Second)[0].Err
+		},
+		func(t *testing.T, s *l2.Store, _ *redistest.Backend) {
+			unblock(t, s, mine, apple)
+			put(t, s, apple, "new")
+		},
+		func(t *testing.T, s *l2.Store, c *redis.Client) {
+			eventually(t, "it has ended", func() bool {
+				r, err := s.Get(t.Context(), apple)
+				return err == nil && r.Status == l2.Miss || c.PTTL(t.Context(), valueName(apple)).Val() <= time.Second
+			})
+		})
+}

@@ -1,0 +1,28 @@
+-- Invalidates keys and leaves tombstones in their place: until they end, nothing
+-- is stored there.
+--
+-- KEYS: sequence, then value and lease of each key
+-- ARGV: the caller's tombstone, a tombstone that is nobody's, their life in ms,
+--       channel, message in three parts
+--
+-- Where there is a tombstone of somebody else's, two writes are under way, and
+-- neither may end what protects the other one: it becomes nobody's, lives for as
+-- long as the later of the two, and only time ends it.
+--
+-- Twice: it finds the caller's, which lives for as long again. Late, after the
+-- write has ended: it costs loads until its life is over.
+for i = 2, #KEYS, 2 do
+  redis.call('UNLINK', KEYS[i + 1]) -- first, for the reason given in invalidate.lua
+  local mine, life = ARGV[1], tonumber(ARGV[3])
+  if tombstone(KEYS[i]) then
+    local v = get(KEYS[i])
+    if token(v) ~= token(mine) then
+      mine = ARGV[2]
+      life = math.max(life, redis.call('PTTL', KEYS[i]))
+    end
+  end
+  redis.call('SET', KEYS[i], mine, 'PX', life)
+end
+local s = advance(KEYS[1])
+announce(ARGV[4], ARGV[5], s, ARGV[6], ARGV[7])
+return {decimal(s)}

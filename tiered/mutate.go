@@ -1,0 +1,125 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/l2"
+)
+
+// blockMargin is for how long keys stay blocked after a write must have ended: so
+// much may pass between the write's last look at its deadline and its commit.
+const blockMargin = 2 * time.Second
+
+var errNilWrite = errors.New("doppio: write function is nil")
+
+// Mutate carries out a write of the origin and invalidates keys, in such a way
+// that no old value stays in the cache even if the process dies between the two.
+// (A Delete that follows a commit is lost with its process: then the old value
+// lives for as long as its TTL says.)
+//
+// Before the write it puts tombstones in the keys' place, on Redis: until they
+// end, reads of the keys load from the origin and store nothing. After the write
+// it invalidates the keys and takes the tombstones away. It does so also if write
+// fails or panics, since a failed write may have been carried out, and also if ctx
+// has ended. If the process dies, the tombstones end by themselves, soon after
+// Config.WriteTimeout; so the context that write gets ends with ctx or after
+// Config.WriteTimeout, whichever comes first.
+//
+// If a tombstone cannot be put there, because Redis is out of reach, write is
+// called all the same: then it is no more than a write and a Delete. Two Mutates
+// of a key at once both go ahead, and the key stays uncached until the tombstone
+// ends by itself.
+//
+// It returns write's error if there is one. If write succeeded, and the
+// invalidation was not confirmed, it returns a [*CommittedError]. A key that is
+// not valid is an [ErrInvalidKey], and nothing is written. A region that lives in
+// L1 only, on a node that shares Redis with others, has no place for tombstones:
+// that is an [errors.ErrUnsupported], and nothing is written either.
+func (r *Region[V]) Mutate(ctx context.Context, keys []string, write func(ctx context.Context) error) error {
+	if r == nil {
+		return errNilRegion
+	}
+	if write == nil {
+		return errNilWrite
+	}
+	ks := make([]keyspace.Key, len(keys))
+	var errs []error
+	for i, key := range keys {
+		errs = append(errs, checkKey(key))
+		ks[i] = keyspace.Of(r.core.name, key)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if r.core.mode == L1Only && r.core.node.l2 != nil {
+		return fmt.Errorf("doppio: Mutate: %w by region %s, which lives in L1 only", errors.ErrUnsupported, r.core.name)
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("doppio: Mutate: nothing was written: %w", err)
+	}
+	return r.core.mutate(ctx, ks, write)
+}
+
+func (r *region) mutate(ctx context.Context, keys []keyspace.Key, write func(context.Context) error) (err error) {
+	token := l2.NewToken()
+	// The clock before the tombstones: so they end later than is thought here.
+	deadline := time.Now().Add(r.writeTimeout)
+	if err := r.block(ctx, keys, token); err != nil {
+		return err
+	}
+	writing, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	returned := false
+	defer func() {
+		if !returned { // it panicked, or called runtime.Goexit: that goes on
+			_ = r.unblock(ctx, keys, token)
+		}
+	}()
+	err = write(writing)
+	returned = true
+	invalidated := r.unblock(ctx, keys, token)
+	switch {
+	case err != nil && invalidated != nil:
+		return errors.Join(err, invalidated)
+	case err != nil:
+		return err
+	case invalidated != nil:
+		return &CommittedError{Err: invalidated}
+	}
+	return nil
+}
+
+// block puts tombstones in the keys' place, as far as Redis can be reached. An
+// error means that nothing may be written: the node is closed.
+func (r *region) block(ctx context.Context, keys []keyspace.Key, token l2.Token) error {
+	n := r.node
+	if !n.writes.enter() {
+		return fmt.Errorf("doppio: Mutate: nothing was written: %w", ErrClosed)
+	}
+	defer n.writes.leave()
+	if n.l2 == nil || len(keys) == 0 {
+		return nil
+	}
+	heard := n.heard(keys...)
+	for _, res := range n.l2.Block(ctx, keys, token, r.writeTimeout+blockMargin) {
+		if res.Err != nil {
+			r.warnOnce("a Mutate goes on without a tombstone", "error", res.Err)
+			continue
+		}
+		n.confirmed(res.Partition, res.Keys, res.Seq, heard[res.Partition])
+	}
+	return nil
+}
+
+// unblock invalidates the keys and ends the tombstones, whatever has become of
+// ctx: the write may have been carried out.
+func (r *region) unblock(ctx context.Context, keys []keyspace.Key, token l2.Token) error {
+	_, err := r.node.invalidateBy(context.WithoutCancel(ctx), r.name, keys, func(ctx context.Context) []l2.Invalidated {
+		return r.node.l2.Unblock(ctx, keys, token)
+	})
+	return err
+}
