@@ -19,6 +19,9 @@ func (r *Region[V]) Clear(ctx context.Context) error {
 	if r == nil {
 		return errNilRegion
 	}
+	if r.core.originLag > 0 {
+		return fmt.Errorf("doppio: Clear: %w by region %s, which has an OriginLag", errors.ErrUnsupported, r.core.name)
+	}
 	return r.core.clear(ctx)
 }
 

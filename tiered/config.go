@@ -77,6 +77,14 @@ type Config[V any] struct {
 	// WriteTimeout limits one write of [Region.Mutate], and is how long the keys
 	// stay uncached if the process dies in the middle of one. Defaults to 10s.
 	WriteTimeout time.Duration
+	// OriginLag is how far behind the origin that loads read may be, where that is
+	// a replica: a value that is loaded within that time after an invalidation
+	// of its key may be the old one, and is not kept. Until then each read of
+	// the key loads. Every instance that invalidates keys of the region must
+	// have declared it with the same OriginLag. There is no telling which keys
+	// a tag or a Clear concerns, so that a region with OriginLag has neither.
+	// Defaults to 0: loads read what was committed.
+	OriginLag time.Duration
 	// MaxL1Bytes is the size of the largest value that is kept in L1; larger
 	// ones live in L2 only. Defaults to Options.L1MaxBytes/64.
 	MaxL1Bytes int64
@@ -118,7 +126,7 @@ func (cfg *Config[V]) validate(opts *Options) error {
 	for _, life := range []struct {
 		name string
 		time.Duration
-	}{{"TTL", cfg.TTL}, {"L1TTL", cfg.L1TTL}, {"LoadTimeout", cfg.LoadTimeout}, {"WriteTimeout", cfg.WriteTimeout}} {
+	}{{"TTL", cfg.TTL}, {"L1TTL", cfg.L1TTL}, {"LoadTimeout", cfg.LoadTimeout}, {"WriteTimeout", cfg.WriteTimeout}, {"OriginLag", cfg.OriginLag}} {
 		if life.Duration < 0 {
 			bad("%s is negative (%v)", life.name, life.Duration)
 		}
@@ -136,6 +144,12 @@ func (cfg *Config[V]) validate(opts *Options) error {
 	}
 	if cfg.MaxL1Bytes < 0 || cfg.MaxL1Bytes > opts.L1MaxBytes {
 		bad("MaxL1Bytes is %d, must be between 0 and Options.L1MaxBytes (%d)", cfg.MaxL1Bytes, opts.L1MaxBytes)
+	}
+	if cfg.OriginLag > 0 && cfg.Tags != nil {
+		bad("Tags cannot be combined with OriginLag")
+	}
+	if cfg.OriginLag > 0 && (cfg.Mode == L1Only || opts.Local) {
+		bad("OriginLag needs Redis, which the region does not use")
 	}
 	if cfg.Mode > L2Only {
 		bad("unknown Mode %d", cfg.Mode)

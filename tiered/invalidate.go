@@ -39,7 +39,7 @@ func (n *Node) Delete(ctx context.Context, refs ...Ref) error {
 // invalidate makes one call of all keys. region is for the observer. seq is the
 // number of the invalidation of the last key, if the error is nil.
 func (n *Node) invalidate(ctx context.Context, region string, keys []keyspace.Key) (seq uint64, err error) {
-	return n.invalidateBy(ctx, region, keys, func(ctx context.Context) []l2.Invalidated { return n.l2.InvalidateAll(ctx, keys) })
+	return n.invalidateBy(ctx, region, keys, func(ctx context.Context) []l2.Invalidated { return n.removeAll(ctx, keys) })
 }
 
 // invalidateBy is invalidate with another way to ask Redis for it.

@@ -47,6 +47,9 @@ func (f *flight) detached(ctx context.Context, cause error) *outcome {
 	if f.load == nil {
 		return f.failed(unavailable(cause))
 	}
+	if f.originLag > 0 && f.node.backplane.Pending(f.key.Hash) {
+		return f.loadUncached(ctx) // the tombstone is still to come
+	}
 	// The load begins now, not when Redis was first asked.
 	f.stamp = f.node.fences.Stamp(f.key.Hash)
 	return f.loadBeside(ctx, f.stamp.Mark().Detach())

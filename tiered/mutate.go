@@ -119,7 +119,12 @@ func (r *region) block(ctx context.Context, keys []keyspace.Key, token l2.Token)
 // ctx: the write may have been carried out.
 func (r *region) unblock(ctx context.Context, keys []keyspace.Key, token l2.Token) error {
 	_, err := r.node.invalidateBy(context.WithoutCancel(ctx), r.name, keys, func(ctx context.Context) []l2.Invalidated {
-		return r.node.l2.Unblock(ctx, keys, token)
+		out := r.node.l2.Unblock(ctx, keys, token)
+		if r.originLag > 0 {
+			// What is loaded between the two is refused by the second one.
+			out = r.node.removeAll(ctx, keys)
+		}
+		return out
 	})
 	return err
 }

@@ -48,6 +48,7 @@ type Node struct {
 	draining  atomic.Bool
 	sent      atomic.Uint64 // invalidations that Redis has confirmed
 
+	lagging atomic.Bool // some region has an OriginLag
 	mu      sync.RWMutex
 	regions map[string]*region
 }
@@ -121,7 +122,7 @@ func (n *Node) start() error {
 		Fences:  n.fences,
 		Origin:  origin,
 		Timeout: n.opts.L2Timeout,
-		Retrier: store,
+		Retrier: retrier{n, store},
 		Logger:  n.log,
 	})
 	if err != nil {
@@ -275,6 +276,9 @@ func (n *Node) declare(r *region) error {
 		return fmt.Errorf("doppio: region %q is declared already", r.name)
 	}
 	n.regions[r.name] = r
+	if r.originLag > 0 {
+		n.lagging.Store(true)
+	}
 	return nil
 }
 

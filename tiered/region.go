@@ -29,6 +29,7 @@ type region struct {
 	ttl, l1TTL, negativeTTL time.Duration // negativeTTL <= 0: not remembered
 	loadTimeout             time.Duration
 	writeTimeout            time.Duration
+	originLag               time.Duration
 	jitter                  float64
 	maxL1Bytes              int64
 

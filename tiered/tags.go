@@ -42,12 +42,14 @@ func checkTags(tags []string) error {
 
 // tagsOf are the tags that a call gives. It copies them, so that those of a call
 // that L1 answers need not move to the heap.
-func tagsOf(opts []Option) []string {
-	var tags []string
+func (r *region) tagsOf(opts []Option) (tags []string, err error) {
 	for i := range opts {
 		tags = append(tags, opts[i].tags...)
 	}
-	return tags
+	if len(tags) > 0 && r.originLag > 0 {
+		return nil, fmt.Errorf("%w: WithTags for a region with OriginLag", ErrInvalidOption)
+	}
+	return tags, nil
 }
 
 // isTag reports whether a key stands for a tag: it has no region.

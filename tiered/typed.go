@@ -48,6 +48,7 @@ func New[V any](n *Node, cfg Config[V]) (*Region[V], error) {
 		negativeTTL:  cfg.NegativeTTL,
 		loadTimeout:  cfg.LoadTimeout,
 		writeTimeout: cfg.WriteTimeout,
+		originLag:    cfg.OriginLag,
 		jitter:       cfg.Jitter,
 		maxL1Bytes:   cfg.MaxL1Bytes,
 	}
@@ -192,7 +193,9 @@ func (r *Region[V]) miss(ctx context.Context, key string, load func() loadFunc, 
 			return r.unwrap(fromL1(e), opts)
 		}
 	}
-	c.tags = tagsOf(opts)
+	if c.tags, err = core.tagsOf(opts); err != nil {
+		return v, err
+	}
 	out, err := core.fetch(ctx, k, c, load)
 	if err != nil {
 		return v, err
@@ -242,7 +245,9 @@ func (r *Region[V]) Set(ctx context.Context, key string, value V, opts ...Option
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	c.tags = tagsOf(opts)
+	if c.tags, err = r.core.tagsOf(opts); err != nil {
+		return err
+	}
 	return r.core.set(ctx, keyspace.Of(r.core.name, key), value, c)
 }
 
