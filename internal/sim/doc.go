@@ -1,0 +1,57 @@
+// Package sim runs a fleet of nodes of package tiered, the real code with all
+// that is below it, in a simulated world, and checks every answer that they give.
+// All of it is tests; nothing imports it.
+//
+// # The world
+//
+// A world is a testing/synctest bubble: its clock stands still while anybody
+// works, so that minutes cost milliseconds. In it are a miniredis as the server, a
+// network of connections in memory between it and three nodes, an origin whose
+// values have versions, and clients on every node that read, write and delete a
+// few keys in two partitions. The network sees every command, reply and message
+// as a frame. By a schedule it drops messages, repeats them, delays frames, so
+// that those of different connections overtake each other, splits them, cuts
+// connections, lets one direction fall silent without closing anything, stalls
+// all connections of a node, executes a command and loses its reply, or
+// executes a command long after its sender has given up. The schedule also
+// crashes nodes, sets the server's clock, empties the server, and evicts keys.
+//
+// An oracle knows every commit, every call and its end, the begin of every load
+// and every script that the server has executed, and asserts the guarantees of
+// the README on each read. Where an assumption excuses an answer, a comment at
+// the check says which one.
+//
+// # Seeds
+//
+// What the schedule does, and what the clients want, is decided by a seed before
+// or while the world runs: the same seed makes the same decisions. The Go
+// runtime does not let a test decide in which order goroutines run that can run
+// at the same time, and the library draws its jitter from a generator that
+// cannot be seeded, so that two runs of a seed resemble each other and are not
+// equal. What can be done is done: no two frames arrive at the same instant
+// unless a scenario asks for it, and the bubble's clock only moves when all has
+// come to rest, so that most steps are alone in their instant.
+//
+//	go test -race ./internal/sim              the default seeds, the scenarios, the sabotage
+//	make sim SEEDS=5000 FIRST=1               more seeds
+//	go test -race ./internal/sim -run 'TestSeeds' -first 17 -seeds 1
+//
+// The last line is what a failing seed prints, with a trace of what happened.
+//
+// # Interleavings
+//
+// interleavings_test.go lists twenty interleavings that have, or would have,
+// broken a cache of this kind, and how each is recognised in what the network
+// and the oracle have recorded. That each has happened is itself a test. Where
+// seeds do not reach one, a scenario holds frames back until it has happened.
+//
+// # What it does not do
+//
+// A node's goroutines cannot be stopped in the middle, so a "pause" stalls its
+// connections while its clients go on; a process that is stopped altogether is a
+// matter of tests with real processes. Steps within one lock of the library are
+// not interleaved; package fence has tests for those. There is one server,
+// without replicas and without a run id, so that no failover can be noticed.
+// Connections are made, and shaken hands on, at once: go-redis holds a lock
+// meanwhile, and a bubble's clock does not move while somebody waits for a lock.
+package sim

@@ -1,0 +1,173 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/doppio-cache/doppio/tiered"
+)
+
+// cache is what the clients of a node use. The real one is a tiered.Node with
+// its regions; the naive one shows that the oracle can tell the difference.
+type cache interface {
+	read(ctx context.Context, region, key string, load func(context.Context, string) (string, error), opts ...tiered.Option) (string, error)
+	set(ctx context.Context, region, key, value string) error
+	delete(ctx context.Context, region, key string) error
+	ready(ctx context.Context) error
+	pending() bool
+	healthy() error
+	close() error
+}
+
+// node is one incarnation of an instance: after a crash there is a new one.
+type node struct {
+	world  *world
+	name   string // "a", then "a2", …
+	cache  cache
+	client *redis.Client
+
+	ctx     context.Context // of its clients; ends with it
+	cancel  context.CancelFunc
+	clients sync.WaitGroup
+
+	mu      sync.Mutex
+	isReady bool
+	unwell  map[string]bool // by key: the last call to Redis for it has failed
+	running map[string]int  // calls and loads under way, by what they are
+}
+
+// settings are what nodes are made with.
+type settings struct {
+	bound       time.Duration
+	timeout     time.Duration // of a round trip
+	readTimeout time.Duration // of the client's sockets
+	retries     int           // of the client
+	ttl         time.Duration
+	loadTimeout time.Duration
+	noL1        bool // the first region is in L2 only
+}
+
+// regions of the fleet.
+var regions = []string{"r", "q"}
+
+// real is a cache of package tiered.
+type real struct {
+	node    *tiered.Node
+	regions map[string]*tiered.Region[string]
+}
+
+func openReal(ctx context.Context, n *node, s settings) (cache, error) {
+	t, err := tiered.Open(ctx, tiered.Options{
+		Redis:        n.client,
+		Prefix:       prefix,
+		L1MaxBytes:   64 << 10,
+		MaxStaleness: s.bound,
+		Partitions:   partitions,
+		L2Timeout:    s.timeout,
+		Logger:       slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Observer:     watcher{n},
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := &real{node: t, regions: make(map[string]*tiered.Region[string])}
+	for i, name := range regions {
+		mode := tiered.BothTiers
+		if s.noL1 && i == 0 {
+			mode = tiered.L2Only
+		}
+		r.regions[name], err = tiered.New(t, tiered.Config[string]{
+			Name: name, TTL: s.ttl, NegativeTTL: s.ttl / 2, LoadTimeout: s.loadTimeout, Mode: mode, NotFound: []error{errNoSuch},
+		})
+		if err != nil {
+			return nil, errors.Join(err, t.Close())
+		}
+	}
+	return r, nil
+}
+
+func (r *real) read(ctx context.Context, region, key string, load func(context.Context, string) (string, error), opts ...tiered.Option) (string, error) {
+	if load == nil {
+		return r.regions[region].Get(ctx, key, opts...)
+	}
+	return r.regions[region].GetOrLoad(ctx, key, load, opts...)
+}
+
+func (r *real) set(ctx context.Context, region, key, value string) error {
+	return r.regions[region].Set(ctx, key, value)
+}
+
+func (r *real) delete(ctx context.Context, region, key string) error {
+	return r.regions[region].Delete(ctx, key)
+}
+
+func (r *real) ready(ctx context.Context) error { return r.node.Ready(ctx) }
+func (r *real) pending() bool                   { return r.node.Stats().PendingRetries > 0 }
+func (r *real) close() error                    { return r.node.Close() }
+
+func (r *real) healthy() error {
+	if s := r.node.Stats(); s.Degraded || s.PendingRetries > 0 {
+		return fmt.Errorf("degraded: %v (%s), %d retries pending", s.Degraded, s.DegradedReason, s.PendingRetries)
+	}
+	return nil
+}
+
+// watcher notes whether calls to Redis succeed.
+type watcher struct{ n *node }
+
+func (w watcher) Observe(ctx context.Context, op tiered.Operation) (context.Context, func(error)) {
+	if op.Kind != tiered.OpL2Get && op.Kind != tiered.OpL2Lease {
+		return ctx, nil
+	}
+	return ctx, func(err error) {
+		w.n.mu.Lock()
+		w.n.unwell[op.Region+":"+op.Key] = err != nil
+		w.n.mu.Unlock()
+	}
+}
+
+// excused reports whether a load of a key without a lease is to be expected: a
+// read of Redis failed, an invalidation waits for its confirmation, the node has
+// not heard from Redis yet, or another load holds the lease for longer than a
+// caller waits.
+func (n *node) excused(key string, lastStatus string) bool {
+	n.mu.Lock()
+	unwell, ready := n.unwell[key], n.isReady
+	n.mu.Unlock()
+	return unwell || !ready || n.cache.pending() || lastStatus == "busy"
+}
+
+// enter counts something that is under way, until the function is called.
+func (n *node) enter(what string) (leave func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.running[what]++
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.running[what]--
+	}
+}
+
+// underWay are the calls and loads that are under way.
+func (n *node) underWay() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := ""
+	for _, what := range []string{"read", "load", "set", "delete"} {
+		if n.running[what] > 0 {
+			s += what + " "
+		}
+	}
+	if n.cache.pending() {
+		s += "retry "
+	}
+	return s
+}

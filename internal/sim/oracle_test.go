@@ -1,0 +1,440 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/doppio-cache/doppio/tiered"
+)
+
+// oracle knows everything, and judges every answer.
+type oracle struct {
+	log   *log
+	redis *miniredis.Miniredis
+	bound time.Duration
+
+	mu         sync.Mutex
+	keys       map[string]*known
+	loads      []*load // by id
+	grants     map[nodeKey]*grant
+	violations []violation
+}
+
+// known is what the oracle knows of a key.
+type known struct {
+	partition int
+	absent    []bool // by version: the origin has no such thing. The last is the present one.
+	invals    []inval
+	evicted   int // position in the log when Redis last lost the value other than by an invalidation or the end of its life
+	lease     grant
+	local     map[string]requirement // by node: what a Delete there has promised
+	shown     map[string]shown       // by node: the newest that the tiers have answered
+}
+
+type nodeKey struct{ node, key string }
+
+// inval is an invalidation that the server has executed.
+type inval struct {
+	at      time.Duration
+	before  int // position in the log before it was executed
+	version uint64
+	node    string
+}
+
+// requirement is what an answer has to be: as new as a version, and from a load
+// that began after a position in the log.
+type requirement struct {
+	version uint64
+	born    int
+	why     string
+}
+
+// shown is an answer of the tiers.
+type shown struct {
+	value value
+	begin int // of its load
+}
+
+// grant is a lease that the server has given out.
+type grant struct {
+	token   string
+	until   time.Duration
+	claimed bool
+}
+
+// load is one call of a load function, or the value of a Set.
+type load struct {
+	id      int
+	node    string
+	key     string
+	begin   int
+	version uint64
+	set     bool
+	stored  bool // the server has taken it
+	running bool
+	lease   string // token under which it runs; "" for none
+}
+
+// call is one call of a client.
+type call struct {
+	op     string // get, load, bypass, set, delete
+	node   string
+	key    string
+	begin  int
+	at     time.Duration
+	need   requirement
+	newest shown // that the tiers of this node had answered when it began
+
+	value  value
+	absent bool
+	source tiered.Source
+	info   bool // source is known
+	err    error
+}
+
+type violation struct {
+	guarantee string
+	key       string
+	text      string
+}
+
+func (v violation) String() string { return v.guarantee + " of " + v.key + ": " + v.text }
+
+func (c *call) line(done bool) string {
+	s := fmt.Sprintf("%s(%s)", c.op, c.key)
+	if c.op == "set" {
+		s += " " + c.value.String()
+	}
+	if !done {
+		return s
+	}
+	switch {
+	case c.err != nil:
+		s += " = " + c.err.Error()
+	case c.op == "set" || c.op == "delete":
+		s += " = nil"
+	default:
+		s += " = " + c.value.String() + " from " + c.source.String()
+	}
+	return s
+}
+
+func newOracle(l *log, m *miniredis.Miniredis, bound time.Duration) *oracle {
+	return &oracle{log: l, redis: m, bound: bound, keys: make(map[string]*known), grants: make(map[nodeKey]*grant)}
+}
+
+func (o *oracle) declare(key string, partition int) {
+	o.keys[key] = &known{
+		partition: partition, absent: []bool{false},
+		local: make(map[string]requirement), shown: make(map[string]shown),
+	}
+}
+
+// commit makes a new version at the origin.
+func (o *oracle) commit(key string, absent bool) uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	k := o.keys[key]
+	k.absent = append(k.absent, absent)
+	version := uint64(len(k.absent) - 1)
+	text := fmt.Sprintf("version %d", version)
+	if absent {
+		text += ", absent"
+	}
+	o.log.add(event{kind: evCommit, key: key, text: text})
+	return version
+}
+
+// read is what the origin has.
+func (o *oracle) read(key string) (version uint64, absent bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	k := o.keys[key]
+	return uint64(len(k.absent) - 1), k.absent[len(k.absent)-1]
+}
+
+func (o *oracle) violate(guarantee, key, format string, args ...any) {
+	v := violation{guarantee, key, fmt.Sprintf(format, args...)}
+	o.violations = append(o.violations, v)
+	o.log.add(event{kind: evViolation, key: key, text: guarantee + ": " + v.text})
+}
+
+// begins takes in that a call begins, and works out what its answer has to be.
+func (o *oracle) begins(c *call) {
+	c.begin = o.log.add(event{kind: evCall, node: c.node, call: c})
+	c.at = time.Since(o.log.began)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	k := o.keys[c.key]
+	c.need = k.local[c.node]
+	c.newest = k.shown[c.node]
+	for i := len(k.invals) - 1; i >= 0; i-- {
+		inv := &k.invals[i]
+		// On any instance, more than D after it was executed, which was before it
+		// was confirmed; past L1 at once.
+		if c.op != "bypass" && inv.at+o.bound >= c.at {
+			continue
+		}
+		c.need.raise(requirement{inv.version, inv.before, fmt.Sprintf("G1b/G2 (invalidated by %s at %v)", inv.node, inv.at)})
+		break
+	}
+}
+
+// raise makes a requirement at least as strict as another.
+func (r *requirement) raise(s requirement) {
+	if s.version > r.version || s.born > r.born {
+		r.why = strings.TrimPrefix(r.why+" and "+s.why, " and ")
+	}
+	r.version, r.born = max(r.version, s.version), max(r.born, s.born)
+}
+
+// answered judges the answer to a read.
+func (o *oracle) answered(c *call) {
+	end := o.log.add(event{kind: evReturn, node: c.node, call: c})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	k := o.keys[c.key]
+	switch {
+	case c.absent:
+		for v := len(k.absent) - 1; v >= int(c.need.version); v-- {
+			if k.absent[v] {
+				return
+			}
+		}
+		o.violate(guaranteeOf(c.need.why, "G1"), c.key, "%s answered that there is no such thing, which was last so before version %d: %s",
+			c.node, c.need.version, c.need.why)
+		return
+	case c.err != nil:
+		return // no answer
+	}
+	l := o.loads[c.value.id]
+	switch {
+	case c.value.key != c.key:
+		o.violate("identity", c.key, "%s answered with the value of %s", c.node, c.value.key)
+	case c.value.version < c.need.version:
+		o.violate(guaranteeOf(c.need.why, "G1"), c.key, "%s answered version %d (from %s), must be %d at least: %s",
+			c.node, c.value.version, c.source, c.need.version, c.need.why)
+	case !l.set && l.begin < c.need.born:
+		o.violate(guaranteeOf(c.need.why, "G2"), c.key, "%s answered with load %d (from %s), which began at event %d, must be after %d: %s",
+			c.node, l.id, c.source, l.begin, c.need.born, c.need.why)
+	}
+	o.neverBack(c, k, l, end)
+}
+
+// guaranteeOf names a guarantee: that of an instance's own Delete, or of others'.
+func guaranteeOf(why, number string) string {
+	if number == "G2" {
+		return "G2"
+	}
+	if strings.Contains(why, "G1a") {
+		return "G1a"
+	}
+	return "G1b"
+}
+
+// neverBack asserts G3 between the answer and those of the tiers of this node
+// that were there when its call began.
+func (o *oracle) neverBack(c *call, k *known, l *load, end int) {
+	fromTier := c.info && c.op != "bypass" && (c.source == tiered.SourceL1 || c.source == tiered.SourceL2)
+	if !fromTier {
+		return // the guarantee is about reads that the tiers answer, without BypassL1
+	}
+	older, newer := c.value, c.newest.value
+	switch {
+	case newer.key == "" || older.version >= newer.version:
+	case k.evicted > l.begin:
+		// Redis has evicted the older value, by itself or because its clock was
+		// moved: the newer one could be stored without an invalidation.
+	case !o.loads[newer.id].stored:
+		// The newer value was loaded while Redis was out of use, and Redis never had
+		// it: "G3 ends where Redis does".
+	default:
+		o.violate("G3", c.key, "%s answered version %d (from %s), after it had answered %d", c.node, older.version, c.source, newer.version)
+	}
+	if s := k.shown[c.node]; s.value.key == "" || s.value.version < c.value.version {
+		k.shown[c.node] = shown{c.value, end}
+	}
+}
+
+// invalidated takes in how a Delete or Set has ended. ours says that it is known
+// to this node that it was carried out.
+func (o *oracle) invalidated(c *call, version uint64, confirmed, pending bool) {
+	o.log.add(event{kind: evReturn, node: c.node, call: c})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	k := o.keys[c.key]
+	need := requirement{version: version}
+	switch {
+	case confirmed:
+		found := false
+		for i := range k.invals {
+			if inv := &k.invals[i]; inv.node == c.node && inv.before >= c.begin {
+				need.born, found = inv.before, true
+				break
+			}
+		}
+		if !found {
+			o.violate("confirmation", c.key, "%s(%s) on %s returned nil, and Redis has executed nothing of it", c.op, c.key, c.node)
+			return
+		}
+		need.why = fmt.Sprintf("G1a/G2 (%s on %s, begun at event %d, confirmed)", c.op, c.node, c.begin)
+	case pending:
+		// "Until then this instance neither serves nor stores the keys' cached values."
+		need.born = c.begin
+		need.why = fmt.Sprintf("G1a/G2 (%s on %s, begun at event %d, pending there)", c.op, c.node, c.begin)
+	default:
+		return
+	}
+	r := k.local[c.node]
+	if need.version >= r.version && need.born >= r.born {
+		r = requirement{}
+	}
+	r.raise(need)
+	k.local[c.node] = r
+}
+
+// before notes what the origin has just before the server executes a command.
+func (o *oracle) before(c *command) {
+	c.before = o.log.position()
+	if !c.invalidates() {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c.version = make(map[string]uint64)
+	for name, k := range o.keys {
+		if c.names(name) || c.name == cmdInvalidatePart && containsInt(c.parts, k.partition) {
+			c.version[name] = uint64(len(k.absent) - 1)
+		}
+	}
+}
+
+// after takes in what the server has executed.
+func (o *oracle) after(c *command) {
+	now := time.Since(o.log.began)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for key, version := range c.version {
+		k := o.keys[key]
+		k.invals = append(k.invals, inval{at: now, before: c.before, version: version, node: c.node})
+		k.lease = grant{}
+	}
+	if len(c.keys) != 1 || o.keys[c.keys[0]] == nil {
+		return
+	}
+	key := c.keys[0]
+	k := o.keys[key]
+	switch c.name {
+	case cmdBegin:
+		k.lease = grant{token: c.token, until: now + leaseTTL}
+	case cmdGetOrLease:
+		o.leased(c, k, key, now)
+	case cmdFill:
+		if c.status() == "stored" {
+			k.lease = grant{}
+			o.stored(c, k, key)
+		}
+	case cmdRenew:
+		if k.lease.token == c.token && c.status() == "1" {
+			k.lease.until = now + leaseTTL
+		}
+	case cmdRelease:
+		if k.lease.token == c.token {
+			k.lease = grant{}
+		}
+	}
+}
+
+// leaseTTL is l2's default, which tiered does not change.
+const leaseTTL = 5 * time.Second
+
+// leased asserts the half of G4 that is Redis's: no lease is given out while
+// another one lives.
+func (o *oracle) leased(c *command, k *known, key string, now time.Duration) {
+	if c.status() != "granted" {
+		return
+	}
+	if k.lease.token != "" && k.lease.token != c.token && now < k.lease.until {
+		o.violate("G4", key, "a lease was granted to %s while that with token %x lives", c.node, k.lease.token[:3])
+	}
+	k.lease = grant{token: c.token, until: now + leaseTTL}
+	o.grants[nodeKey{c.node, key}] = &grant{token: c.token}
+}
+
+// stored asserts the half of G2 that is Redis's: what a fill has left there was
+// loaded after the last invalidation.
+func (o *oracle) stored(c *command, k *known, key string) {
+	content, err := o.redis.Get(c.args[3+2]) // behind EVALSHA, digest, number of keys: the third key
+	if err != nil {
+		return // expired at once
+	}
+	v, ok := valueIn(content)
+	if !ok {
+		return // negative
+	}
+	l := o.loads[v.id]
+	l.stored = true
+	if len(k.invals) == 0 {
+		return
+	}
+	last := k.invals[len(k.invals)-1]
+	switch {
+	case v.version < last.version:
+		o.violate("G2", key, "version %d was stored in Redis after version %d was invalidated (by %s at %v)", v.version, last.version, last.node, last.at)
+	case !l.set && l.begin < last.before:
+		o.violate("G2", key, "load %d was stored in Redis after an invalidation (by %s at %v) that is later than its begin", l.id, last.node, last.at)
+	}
+}
+
+// lost takes in that Redis has lost a value, or all of them, and their leases
+// perhaps.
+func (o *oracle) lost(key string) {
+	at := o.log.position()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for name, k := range o.keys {
+		if key == "" || key == name {
+			k.evicted, k.lease = at, grant{}
+		}
+	}
+}
+
+// loadBegins takes in that a load begins, and asserts the other half of G4: a
+// load that has no lease of its own must have a reason.
+func (o *oracle) loadBegins(node, key string, excused func() bool) *load {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	l := &load{id: len(o.loads), node: node, key: key, running: true}
+	o.loads = append(o.loads, l)
+	text := " without a lease"
+	if g := o.grants[nodeKey{node, key}]; g != nil && !g.claimed {
+		g.claimed = true
+		l.lease = g.token
+		text = fmt.Sprintf(" under token %x", g.token[:3])
+	}
+	l.begin = o.log.add(event{kind: evLoad, node: node, load: l, text: text})
+	if l.lease == "" && !excused() {
+		o.violate("G4", key, "%s loads without a lease and has no reason to", node)
+	}
+	return l
+}
+
+func (o *oracle) loadEnds(l *load, version uint64, text string) {
+	o.mu.Lock()
+	l.version, l.running = version, false
+	o.mu.Unlock()
+	o.log.add(event{kind: evLoaded, node: l.node, load: l, text: text})
+}
+
+// setBegins gives the value of a Set its identity.
+func (o *oracle) setBegins(node, key string, version uint64) value {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	l := &load{id: len(o.loads), node: node, key: key, begin: o.log.position(), version: version, set: true}
+	o.loads = append(o.loads, l)
+	return value{key, version, l.id}
+}

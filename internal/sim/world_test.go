@@ -1,0 +1,321 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/tiered"
+)
+
+const (
+	prefix     = "sim"
+	partitions = 2
+)
+
+// errNoSuch is the origin's way to say that there is no such thing.
+var errNoSuch = errors.New("sim: no such thing")
+
+// errOrigin is a load that fails.
+var errOrigin = errors.New("sim: the origin is out of order")
+
+// world is a server, a network, an origin, an oracle and a fleet of nodes, in one
+// bubble.
+type world struct {
+	t      testing.TB
+	log    *log
+	redis  *miniredis.Miniredis
+	net    *network
+	oracle *oracle
+	plan   *plan
+	keys   []string // "region:key"
+	locks  map[string]chan struct{}
+	open   func(ctx context.Context, n *node, s settings) (cache, error)
+
+	mu     sync.Mutex
+	nodes  map[string]*node // by place: "a", "b", "c"
+	births map[string]int
+	last   map[nodeKey]string // status of the last get_or_lease
+
+	clients sync.WaitGroup
+}
+
+// names of the keys: some share a partition, all share the few stripes that
+// there are of one.
+var keyNames = []string{"r:k1", "r:k2", "q:k1", "q:k2"}
+
+func newWorld(t testing.TB, p *plan) *world {
+	m := miniredis.NewMiniRedis()
+	m.ClockTTL(true)
+	l := &log{began: time.Now()}
+	w := &world{
+		t: t, log: l, redis: m, plan: p, keys: keyNames, open: openReal,
+		oracle: newOracle(l, m, p.settings.bound),
+		locks:  make(map[string]chan struct{}),
+		nodes:  make(map[string]*node), births: make(map[string]int), last: make(map[nodeKey]string),
+	}
+	w.net = newNetwork(l, m, p)
+	p.began = l.began
+	for _, key := range w.keys {
+		w.declare(key)
+	}
+	w.net.taps.before = w.oracle.before
+	w.net.taps.after = func(c *command) {
+		if c.name == cmdGetOrLease && len(c.keys) == 1 {
+			w.mu.Lock()
+			w.last[nodeKey{c.node, c.keys[0]}] = c.status()
+			w.mu.Unlock()
+		}
+		w.oracle.after(c)
+	}
+	return w
+}
+
+// declare makes a key known.
+func (w *world) declare(key string) {
+	region, name := split(key)
+	h := keyspace.Hash(region, name)
+	w.net.hashes[h] = key
+	w.oracle.declare(key, int(h%partitions))
+	w.locks[key] = make(chan struct{}, 1)
+}
+
+func split(key string) (region, name string) {
+	for i := range key {
+		if key[i] == ':' {
+			return key[:i], key[i+1:]
+		}
+	}
+	return "", key
+}
+
+// start brings a node to life.
+func (w *world) start(place string) *node {
+	w.mu.Lock()
+	w.births[place]++
+	name := place
+	if n := w.births[place]; n > 1 {
+		name = fmt.Sprintf("%s%d", place, n)
+	}
+	w.mu.Unlock()
+	s := w.plan.settings
+	n := &node{world: w, name: name, unwell: make(map[string]bool), running: make(map[string]int)}
+	n.client = w.net.client(name, s.retries, s.readTimeout)
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	w.log.add(event{kind: evOpen, node: name})
+	var err error
+	if n.cache, err = w.open(n.ctx, n, s); err != nil {
+		w.t.Fatalf("open %s: %v", name, err)
+	}
+	n.clients.Go(func() {
+		if n.cache.ready(n.ctx) == nil {
+			n.mu.Lock()
+			n.isReady = true
+			n.mu.Unlock()
+		}
+	})
+	w.mu.Lock()
+	w.nodes[place] = n
+	w.mu.Unlock()
+	return n
+}
+
+// at is the node at a place.
+func (w *world) at(place string) *node {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.nodes[place]
+}
+
+// stop closes a node; crash says that its connections go first, so that nothing
+// that it says on leaving is heard.
+func (w *world) stop(n *node, crash bool) {
+	w.log.add(event{kind: evClose, node: n.name, text: n.underWay()})
+	if crash {
+		w.net.set(n.name, func(s *wires) { s.refused = true })
+		w.net.cut(n.name, sortData, sortPubSub)
+	}
+	if err := n.cache.close(); err != nil {
+		w.t.Errorf("close %s: %v", n.name, err)
+	}
+	n.cancel()
+	n.clients.Wait()
+	_ = n.client.Close()
+}
+
+// end closes everything.
+func (w *world) end() {
+	for _, place := range []string{"a", "b", "c"} {
+		if n := w.at(place); n != nil {
+			w.stop(n, false)
+		}
+	}
+	w.redis.Close()
+	for _, wires := range w.net.wires {
+		wires.mu.Lock()
+		var links []*link
+		for l := range wires.links {
+			links = append(links, l)
+		}
+		wires.mu.Unlock()
+		for _, l := range links {
+			l.close(io.EOF)
+		}
+	}
+	w.net.aux.Wait()
+}
+
+// load is a load of the origin: it takes some time, and reads at its begin or at
+// its end.
+func (w *world) load(n *node, key string, takes time.Duration, early, fails bool) func(context.Context, string) (string, error) {
+	return func(ctx context.Context, _ string) (string, error) {
+		defer n.enter("load")()
+		l := w.oracle.loadBegins(n.name, key, func() bool {
+			w.mu.Lock()
+			last := w.last[nodeKey{n.name, key}]
+			w.mu.Unlock()
+			return n.excused(key, last)
+		})
+		version, absent := w.oracle.read(key)
+		timer := time.NewTimer(takes)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			w.oracle.loadEnds(l, version, " gave up")
+			return "", ctx.Err()
+		}
+		if !early {
+			version, absent = w.oracle.read(key)
+		}
+		switch {
+		case fails:
+			w.oracle.loadEnds(l, version, " failed")
+			return "", errOrigin
+		case absent:
+			w.oracle.loadEnds(l, version, fmt.Sprintf(" = version %d, absent", version))
+			return "", fmt.Errorf("load %d: %w", l.id, errNoSuch)
+		}
+		w.oracle.loadEnds(l, version, fmt.Sprintf(" = version %d", version))
+		return value{key, version, l.id}.String(), nil
+	}
+}
+
+// get reads a key at a node; op is get, load or bypass.
+func (w *world) get(n *node, op, key string, info bool, load func(context.Context, string) (string, error)) *call {
+	defer n.enter("read")()
+	c := &call{op: op, node: n.name, key: key, info: info}
+	region, name := split(key)
+	var opts []tiered.Option
+	var told tiered.Info
+	if info {
+		opts = append(opts, tiered.WithInfo(&told))
+	}
+	if op == "bypass" {
+		opts = append(opts, tiered.BypassL1())
+	}
+	w.oracle.begins(c)
+	text, err := n.cache.read(n.ctx, region, name, load, opts...)
+	c.err, c.source = err, told.Source
+	switch v, ok := valueIn(text); {
+	case err == nil && ok:
+		c.value = v
+	case err == nil:
+		w.t.Errorf("%s answered %q for %s", n.name, text, key)
+	case errors.Is(err, tiered.ErrAbsent):
+		c.absent = true
+	}
+	w.oracle.answered(c)
+	return c
+}
+
+// write commits a new version of a key and makes it known: by a Delete, a Set,
+// or not at all. Writes of a key follow each other, as those of an origin do.
+func (w *world) write(n *node, op, key string, absent bool) *call {
+	select {
+	case w.locks[key] <- struct{}{}:
+	case <-n.ctx.Done():
+		return nil
+	}
+	defer func() { <-w.locks[key] }()
+	version := w.oracle.commit(key, absent)
+	if op == "" {
+		return nil
+	}
+	return w.invalidate(n, op, key, version)
+}
+
+// invalidate is the second half of a write.
+func (w *world) invalidate(n *node, op, key string, version uint64) *call {
+	defer n.enter(op)()
+	c := &call{op: op, node: n.name, key: key}
+	region, name := split(key)
+	if op == "set" {
+		c.value = w.oracle.setBegins(n.name, key, version)
+	}
+	w.oracle.begins(c)
+	if op == "set" {
+		c.err = n.cache.set(n.ctx, region, name, c.value.String())
+	} else {
+		c.err = n.cache.delete(n.ctx, region, name)
+	}
+	var pending *tiered.PendingError
+	closed := errors.Is(c.err, tiered.ErrClosed)
+	isPending := errors.As(c.err, &pending) && !closed
+	// A Set that could not be stored has invalidated: only the second of its two
+	// steps has failed.
+	half := op == "set" && !isPending && !closed && errors.Is(c.err, tiered.ErrUnavailable)
+	if c.err != nil && !isPending && !half && !closed {
+		w.t.Errorf("%s of %s on %s: %v", op, key, n.name, c.err)
+	}
+	w.oracle.invalidated(c, version, c.err == nil || half, isPending)
+	return c
+}
+
+// client is one client of whatever node is at a place, until the world's time is
+// up.
+func (w *world) client(place string, number int, until time.Duration) {
+	r := w.plan.stream(fmt.Sprintf("client %s%d", place, number))
+	for time.Since(w.log.began) < until {
+		wait(w.plan.think(r))
+		n := w.at(place)
+		w.act(n, r)
+	}
+}
+
+// act does one thing that a client does. It draws the same numbers whatever
+// happens.
+func (w *world) act(n *node, r *rand.Rand) {
+	key := w.keys[r.IntN(len(w.keys))]
+	what, takes, early, fails, info, absent := r.Float64(), w.plan.loadTime(r), r.IntN(2) == 0, r.IntN(20) == 0, r.IntN(3) > 0, r.IntN(8) == 0
+	p := w.plan
+	switch {
+	case what < p.writes*0.6:
+		w.write(n, "delete", key, absent)
+	case what < p.writes*0.85:
+		w.write(n, "set", key, false)
+		if r.IntN(3) == 0 {
+			w.write(n, "set", key, false)
+		}
+		w.get(n, "get", key, true, nil)
+	case what < p.writes*0.9:
+		w.write(n, "", key, absent)
+	case what < p.writes:
+		v, _ := w.oracle.read(key)
+		w.invalidate(n, "delete", key, v) // one too many
+	case what < p.writes+0.1:
+		w.get(n, "get", key, info, nil)
+	case what < p.writes+0.14:
+		w.get(n, "bypass", key, info, w.load(n, key, takes, early, fails))
+	default:
+		w.get(n, "load", key, info, w.load(n, key, takes, early, fails))
+	}
+}
