@@ -55,19 +55,23 @@ func (q *queue) loop(ctx context.Context) {
 // the one until it is refused by the other.
 func (q *queue) retry(ctx context.Context, t batch) {
 	b := q.b
+	since := b.fences.Position(t.partition)
 	seq, err := q.send(ctx, t)
 	if err != nil {
 		b.counters.retriesFailed.Add(1)
 		q.failed(t, b.fences.Now())
 		return
 	}
+	hashes := make([]uint64, len(t.keys)) // none: the whole partition
+	for i, k := range t.keys {
+		hashes[i] = k.Hash
+	}
+	if b.fences.Invalidated(t.partition, hashes, seq, since) {
+		b.ProbeNow()
+	}
 	if len(t.regions) > 0 {
-		b.fences.RaiseFloor(t.partition, seq)
 		b.AcknowledgedPartition(t.partition, t.regions)
 	} else {
-		for _, k := range t.keys {
-			b.fences.Raise(k.Hash, seq)
-		}
 		b.Acknowledged(t.partition, t.keys)
 	}
 	b.counters.retries.Add(1)

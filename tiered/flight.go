@@ -241,8 +241,8 @@ type flight struct {
 
 // land ends a flight's time in the air, see [airspace].
 func (f *flight) land(t ticket, out *outcome) {
-	if t.land() && out != nil && out.mark.Generation != 0 {
-		f.node.fences.Raise(f.key.Hash, out.mark.Sequence())
+	if t.land() && out != nil {
+		f.node.fences.Answered(&out.mark)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/doppio-cache/doppio/internal/fence"
 	"github.com/doppio-cache/doppio/internal/keyspace"
 	"github.com/doppio-cache/doppio/l2"
 )
@@ -94,13 +95,13 @@ func (n *Node) invalidateL2(ctx context.Context, keys []keyspace.Key, ask func(c
 	return 0, n.unconfirmed(unknown, errors.Join(errs...))
 }
 
-// heard is the highest sequence heard so far in the partitions of the keys.
-func (n *Node) heard(keys ...keyspace.Key) map[int]uint64 {
-	m := make(map[int]uint64, 1)
+// heard is how far the partitions of the keys have been heard so far.
+func (n *Node) heard(keys ...keyspace.Key) map[int]fence.Position {
+	m := make(map[int]fence.Position, 1)
 	for _, k := range keys {
 		p := n.fences.Partition(k.Hash)
 		if _, known := m[p]; !known {
-			m[p] = n.fences.Last(p)
+			m[p] = n.fences.Position(p)
 		}
 	}
 	return m
@@ -110,16 +111,16 @@ func (n *Node) heard(keys ...keyspace.Key) map[int]uint64 {
 // come round. First the stripes, then the flights: a caller that comes between
 // the two joins a flight whose stamp no longer passes, and loads again.
 //
-// heard is what had been heard before the script was sent. A number that is not
-// above it means that Redis has lost the sequence and no probe has noticed yet:
-// copies here carry higher numbers, and the stripe would not void them.
-func (n *Node) confirmed(partition int, keys []keyspace.Key, seq, heard uint64) {
-	if seq <= heard {
-		n.fences.Restart(partition, seq)
+// heard is how far the partition had been heard before the script was sent.
+func (n *Node) confirmed(partition int, keys []keyspace.Key, seq uint64, heard fence.Position) {
+	hashes := make([]uint64, len(keys))
+	for i, k := range keys {
+		hashes[i] = k.Hash
+	}
+	if n.fences.Invalidated(partition, hashes, seq, heard) {
 		n.backplane.ProbeNow()
 	}
 	for _, k := range keys {
-		n.fences.Raise(k.Hash, seq)
 		n.forget(k)
 	}
 	n.sent.Add(1)

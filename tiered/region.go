@@ -112,7 +112,7 @@ func (r *region) keep(k keyspace.Key, p copyOf) int64 {
 		// L1 may hold an older copy that is not valid now, because no probe has
 		// succeeded for a while, but would be again after the next one. It must
 		// not be served after this value was.
-		r.node.fences.Raise(k.Hash, p.mark.Sequence())
+		r.node.fences.Answered(&p.mark)
 	}
 	return expires
 }

@@ -66,7 +66,7 @@ func (r *region) setL1(ctx context.Context, k keyspace.Key, p copyOf) error {
 func (r *region) setL2(ctx context.Context, k keyspace.Key, payload []byte, p copyOf, tags []l2.Tag) error {
 	n := r.node
 	partition := n.fences.Partition(k.Hash)
-	heard := n.fences.Last(partition)
+	heard := n.fences.Position(partition)
 	stamp := n.fences.Stamp(k.Hash)
 	lease, err := r.beginL2(ctx, k)
 	if err != nil {

@@ -45,6 +45,89 @@ func (t *Table) Raise(hash, seq uint64) {
 	p.mu.Unlock()
 }
 
+// Answered takes in that a value with this mark was, or is about to be, given to
+// a caller: copies of its key that are older must not be served after it.
+//
+// The mark may be of a former generation: Redis has lost the sequence while the
+// value was under way. Its number then means nothing among those of the present
+// one. It must not get into the stripe, where it could be larger than all that
+// the new sequence will count for years: the stripe would void nothing any more
+// that was made without Redis, since such a copy includes what the stripe says,
+// and it would void all that was read from Redis. So the key is voided without a
+// number.
+func (t *Table) Answered(m *Mark) {
+	if m.Generation == 0 {
+		return
+	}
+	p, word := t.of(m.Hash)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m.Epoch() != p.generation.Load() {
+		p.void(word)
+		return
+	}
+	raiseSequence(word, m.Sequence())
+}
+
+// Position is how far a partition has been heard.
+type Position struct {
+	Generation uint64
+	Last       uint64 // highest sequence heard
+}
+
+// Position of partition p at this moment.
+func (t *Table) Position(p int) Position {
+	pt := &t.parts[p]
+	// Were the sequence loaded first, a rewrite between the two (see rewind) would
+	// still only make the position look older than it is.
+	return Position{Generation: pt.generation.Load(), Last: pt.last.Load()}
+}
+
+// Invalidated takes in an own invalidation in partition p, of the keys with these
+// hashes or of all if there are none, that Redis has confirmed with number seq.
+// since is the [Table.Position] from before it was sent. Like [Table.Raise] it
+// says nothing about the numbers before.
+//
+// A number that is not above since.Last means that Redis has lost the sequence,
+// and no probe has noticed yet: copies here carry higher numbers, and the stripes
+// would not void them. The partition starts over, and lost is true.
+//
+// If the partition has started over since, it is not known to which sequence the
+// number belongs: the confirmation may have been under way while Redis lost the
+// one that it counted in and a probe noticed. The keys are voided without it, for
+// the reason given at [Table.Answered].
+func (t *Table) Invalidated(p int, hashes []uint64, seq uint64, since Position) (lost bool) {
+	if seq > sequenceMask {
+		return false
+	}
+	pt := &t.parts[p]
+	pt.mu.Lock()
+	defer pt.mu.Unlock()
+	if pt.generation.Load() != since.Generation {
+		if len(hashes) == 0 {
+			pt.generation.Add(2)
+		}
+		for _, h := range hashes {
+			if q, word := t.of(h); q == pt {
+				pt.void(word)
+			}
+		}
+		return false
+	}
+	if lost = seq <= since.Last; lost {
+		pt.rewind(seq, seq)
+	}
+	if len(hashes) == 0 {
+		raise(&pt.floor, seq)
+	}
+	for _, h := range hashes {
+		if q, word := t.of(h); q == pt {
+			raiseSequence(word, seq)
+		}
+	}
+	return lost
+}
+
 // RaiseFloor voids all copies of partition p that are older than seq.
 func (t *Table) RaiseFloor(p int, seq uint64) {
 	if seq > sequenceMask {
@@ -64,6 +147,11 @@ func (t *Table) Void(hash uint64) {
 	p, word := t.of(hash)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.void(word)
+}
+
+// void is Void for a stripe of the partition. The caller holds p.mu.
+func (p *partition) void(word *atomic.Uint64) {
 	w := word.Load()
 	if w>>sequenceBits == maxVoidings {
 		// The counter is full. Start over under a new generation, which voids
