@@ -37,12 +37,14 @@ var scripts = []string{cmdBegin, cmdFill, cmdGetOrLease, cmdInvalidate, cmdInval
 // when it is first sent in full.
 var scriptNames = sync.OnceValue(func() *sync.Map {
 	var names sync.Map
-	envelope := luaFile("envelope")
 	for _, name := range scripts {
-		names.Store(digest(keyspace.SequenceLua+envelope+luaFile(name)), name)
+		names.Store(digest(source(name)), name)
 	}
 	return &names
 })
+
+// source is a script as it is sent.
+func source(name string) string { return keyspace.SequenceLua + luaFile("envelope") + luaFile(name) }
 
 func luaFile(name string) string {
 	b, err := os.ReadFile("../../l2/lua/" + name + ".lua")
@@ -217,6 +219,12 @@ func (c *command) status() string {
 	return ""
 }
 
+// parseUint is a number, or 0.
+func parseUint(s string) uint64 {
+	n, _ := strconv.ParseUint(s, 10, 64)
+	return n
+}
+
 func number(list []any, i int) uint64 {
 	if i >= len(list) {
 		return 0
@@ -225,8 +233,7 @@ func number(list []any, i int) uint64 {
 	case int64:
 		return uint64(v)
 	case string:
-		n, _ := strconv.ParseUint(v, 10, 64)
-		return n
+		return parseUint(v)
 	}
 	return 0
 }
@@ -252,18 +259,17 @@ func valueIn(s string) (value, bool) {
 	if m == nil {
 		return value{}, false
 	}
-	version, _ := strconv.ParseUint(m[2], 10, 64)
 	id, _ := strconv.Atoi(m[3])
-	return value{m[1], version, id}, true
+	return value{m[1], parseUint(m[2]), id}, true
 }
 
 func TestCommandsAreRecognised(t *testing.T) {
-	c, err := parseCommand([]byte("*5\r\n$7\r\nEVALSHA\r\n$40\r\n" + digest(keyspace.SequenceLua+luaFile("envelope")+luaFile(cmdRelease)) +
+	c, err := parseCommand([]byte("*5\r\n$7\r\nEVALSHA\r\n$40\r\n" + digest(source(cmdRelease)) +
 		"\r\n$1\r\n1\r\n$16\r\nsim:{1.2.1}:l:r:k\r\n$16\r\n0123456789abcdef\r\n"))
 	if err == nil {
 		t.Fatalf("a bulk of a wrong length was accepted: %+v", c)
 	}
-	c, err = parseCommand([]byte("*5\r\n$7\r\nEVALSHA\r\n$40\r\n" + digest(keyspace.SequenceLua+luaFile("envelope")+luaFile(cmdRelease)) +
+	c, err = parseCommand([]byte("*5\r\n$7\r\nEVALSHA\r\n$40\r\n" + digest(source(cmdRelease)) +
 		"\r\n$1\r\n1\r\n$17\r\nsim:{1.2.1}:l:r:k\r\n$16\r\n0123456789abcdef\r\n"))
 	if err != nil || c.name != cmdRelease || len(c.keys) != 1 || c.keys[0] != "r:k" || c.token != "0123456789abcdef" {
 		t.Errorf("got %+v, %v", c, err)

@@ -350,6 +350,7 @@ func (d *lane) deliver(f *frame) {
 		l.net.log.add(event{kind: evHeard, node: l.node, link: l.id, msg: f.msg})
 	case f.cmd != nil && f.cmd.name != "hello" && f.cmd.name != "ping":
 		l.net.log.add(event{kind: evReplied, node: l.node, link: l.id, cmd: f.cmd})
+		l.net.taps.replied(f.cmd)
 	}
 	n, gap := 1, time.Duration(0)
 	if f.cmd == nil || f.cmd.name != "hello" {

@@ -30,12 +30,14 @@ type network struct {
 	nextLink int
 	offset   time.Duration // of the server's clock
 	moved    bool          // it was ever set
+	frozen   time.Time     // if not zero, what it shows
 	aux      sync.WaitGroup
 }
 
 // planner decides about single frames.
 type planner interface {
-	// latency is how long a frame of the node is under way, by direction.
+	// latency is how long a frame of the node is under way, by direction; negative:
+	// it arrives in the instant in which it was sent, like others perhaps.
 	latency(node string, toServer bool) time.Duration
 	// command decides what becomes of a command.
 	command(c *command) fate
@@ -51,6 +53,7 @@ type planner interface {
 type taps struct {
 	before   func(c *command)
 	after    func(c *command)
+	replied  func(c *command) // its reply is reaching the node
 	sabotage saboteur
 }
 
@@ -176,6 +179,9 @@ func (n *network) dial(node string) (net.Conn, error) {
 func (n *network) instant(d time.Duration) time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if d < 0 {
+		return time.Now()
+	}
 	at := time.Now().Add(d)
 	// Latencies are whole microseconds or coarse anyway: one nanosecond more for
 	// each frame keeps them apart.
@@ -199,9 +205,13 @@ func (n *network) jump(d time.Duration) {
 // whose clock was ever set stands still otherwise.
 func (n *network) setClock() {
 	n.mu.Lock()
-	offset, moved := n.offset, n.moved
+	offset, moved, frozen := n.offset, n.moved, n.frozen
+	n.moved = moved || !frozen.IsZero()
 	n.mu.Unlock()
-	if moved {
+	switch {
+	case !frozen.IsZero():
+		n.redis.SetTime(frozen)
+	case moved:
 		n.redis.SetTime(time.Now().Add(offset))
 	}
 }
@@ -299,3 +309,13 @@ func await(what string, c <-chan struct{}) error {
 		return fmt.Errorf("sim: %s has not come", what)
 	}
 }
+
+// freeze lets the server's clock stand at a time.
+func (n *network) freeze(at time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.frozen = at
+}
+
+// thaw lets it go on from the bubble's time.
+func (n *network) thaw() { n.freeze(time.Time{}) }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,8 +20,8 @@ type oracle struct {
 
 	mu         sync.Mutex
 	keys       map[string]*known
-	loads      []*load // by id
-	grants     map[nodeKey]*grant
+	loads      []*load              // by id
+	grants     map[nodeKey][]string // tokens of leases whose grant has reached the node and that no load has claimed yet
 	violations []violation
 }
 
@@ -61,9 +62,8 @@ type shown struct {
 
 // grant is a lease that the server has given out.
 type grant struct {
-	token   string
-	until   time.Duration
-	claimed bool
+	token string
+	until time.Duration
 }
 
 // load is one call of a load function, or the value of a Set.
@@ -86,8 +86,9 @@ type call struct {
 	key    string
 	begin  int
 	at     time.Duration
-	need   requirement
-	newest shown // that the tiers of this node had answered when it began
+	own    requirement // by what was invalidated on this node: G1a
+	need   requirement // by what was invalidated anywhere: G1b
+	newest shown       // that the tiers of this node had answered when it began
 
 	value  value
 	absent bool
@@ -124,7 +125,7 @@ func (c *call) line(done bool) string {
 }
 
 func newOracle(l *log, m *miniredis.Miniredis, bound time.Duration) *oracle {
-	return &oracle{log: l, redis: m, bound: bound, keys: make(map[string]*known), grants: make(map[nodeKey]*grant)}
+	return &oracle{log: l, redis: m, bound: bound, keys: make(map[string]*known), grants: make(map[nodeKey][]string)}
 }
 
 func (o *oracle) declare(key string, partition int) {
@@ -170,7 +171,7 @@ func (o *oracle) begins(c *call) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	k := o.keys[c.key]
-	c.need = k.local[c.node]
+	c.own = k.local[c.node]
 	c.newest = k.shown[c.node]
 	for i := len(k.invals) - 1; i >= 0; i-- {
 		inv := &k.invals[i]
@@ -179,7 +180,7 @@ func (o *oracle) begins(c *call) {
 		if c.op != "bypass" && inv.at+o.bound >= c.at {
 			continue
 		}
-		c.need.raise(requirement{inv.version, inv.before, fmt.Sprintf("G1b/G2 (invalidated by %s at %v)", inv.node, inv.at)})
+		c.need = requirement{inv.version, inv.before, fmt.Sprintf("invalidated by %s at %v", inv.node, inv.at)}
 		break
 	}
 }
@@ -198,42 +199,42 @@ func (o *oracle) answered(c *call) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	k := o.keys[c.key]
-	switch {
-	case c.absent:
-		for v := len(k.absent) - 1; v >= int(c.need.version); v-- {
-			if k.absent[v] {
-				return
-			}
-		}
-		o.violate(guaranteeOf(c.need.why, "G1"), c.key, "%s answered that there is no such thing, which was last so before version %d: %s",
-			c.node, c.need.version, c.need.why)
-		return
-	case c.err != nil:
+	if c.err != nil && !c.absent {
 		return // no answer
 	}
+	o.fresh(c, k, "G1a", &c.own)
+	o.fresh(c, k, "G1b", &c.need)
+	if c.absent {
+		return
+	}
 	l := o.loads[c.value.id]
-	switch {
-	case c.value.key != c.key:
+	if c.value.key != c.key {
 		o.violate("identity", c.key, "%s answered with the value of %s", c.node, c.value.key)
-	case c.value.version < c.need.version:
-		o.violate(guaranteeOf(c.need.why, "G1"), c.key, "%s answered version %d (from %s), must be %d at least: %s",
-			c.node, c.value.version, c.source, c.need.version, c.need.why)
-	case !l.set && l.begin < c.need.born:
-		o.violate(guaranteeOf(c.need.why, "G2"), c.key, "%s answered with load %d (from %s), which began at event %d, must be after %d: %s",
-			c.node, l.id, c.source, l.begin, c.need.born, c.need.why)
 	}
 	o.neverBack(c, k, l, end)
 }
 
-// guaranteeOf names a guarantee: that of an instance's own Delete, or of others'.
-func guaranteeOf(why, number string) string {
-	if number == "G2" {
-		return "G2"
+// fresh asserts that an answer is as new as it has to be, by its version (G1), and
+// by the begin of its load (G2), which may be too old even where the version has
+// not changed.
+func (o *oracle) fresh(c *call, k *known, guarantee string, need *requirement) {
+	if c.absent {
+		// Which load said so is not known: some version that will do must have been
+		// absent.
+		if int(need.version) >= len(k.absent) || !slices.Contains(k.absent[need.version:], true) {
+			o.violate(guarantee, c.key, "%s answered that there is no such thing, which was last so before version %d: %s",
+				c.node, need.version, need.why)
+		}
+		return
 	}
-	if strings.Contains(why, "G1a") {
-		return "G1a"
+	switch l := o.loads[c.value.id]; {
+	case c.value.version < need.version:
+		o.violate(guarantee, c.key, "%s answered version %d (from %s), must be %d at least: %s",
+			c.node, c.value.version, c.source, need.version, need.why)
+	case !l.set && l.begin < need.born:
+		o.violate("G2", c.key, "%s answered with load %d (from %s), which began at event %d, must be after %d: %s",
+			c.node, l.id, c.source, l.begin, need.born, need.why)
 	}
-	return "G1b"
 }
 
 // neverBack asserts G3 between the answer and those of the tiers of this node
@@ -281,11 +282,11 @@ func (o *oracle) invalidated(c *call, version uint64, confirmed, pending bool) {
 			o.violate("confirmation", c.key, "%s(%s) on %s returned nil, and Redis has executed nothing of it", c.op, c.key, c.node)
 			return
 		}
-		need.why = fmt.Sprintf("G1a/G2 (%s on %s, begun at event %d, confirmed)", c.op, c.node, c.begin)
+		need.why = fmt.Sprintf("%s on %s, begun at event %d, confirmed", c.op, c.node, c.begin)
 	case pending:
 		// "Until then this instance neither serves nor stores the keys' cached values."
 		need.born = c.begin
-		need.why = fmt.Sprintf("G1a/G2 (%s on %s, begun at event %d, pending there)", c.op, c.node, c.begin)
+		need.why = fmt.Sprintf("%s on %s, begun at event %d, pending there", c.op, c.node, c.begin)
 	default:
 		return
 	}
@@ -343,6 +344,9 @@ func (o *oracle) after(c *command) {
 			k.lease.until = now + leaseTTL
 		}
 	case cmdRelease:
+		// One that no load has claimed by now was given back at once.
+		id := nodeKey{c.node, key}
+		o.grants[id] = slices.DeleteFunc(o.grants[id], func(token string) bool { return token == c.token })
 		if k.lease.token == c.token {
 			k.lease = grant{}
 		}
@@ -362,7 +366,16 @@ func (o *oracle) leased(c *command, k *known, key string, now time.Duration) {
 		o.violate("G4", key, "a lease was granted to %s while that with token %x lives", c.node, k.lease.token[:3])
 	}
 	k.lease = grant{token: c.token, until: now + leaseTTL}
-	o.grants[nodeKey{c.node, key}] = &grant{token: c.token}
+}
+
+// replied takes in that a reply has reached its node.
+func (o *oracle) replied(c *command) {
+	if c.name == cmdGetOrLease && c.status() == "granted" {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		id := nodeKey{c.node, c.keys[0]}
+		o.grants[id] = append(o.grants[id], c.token)
+	}
 }
 
 // stored asserts the half of G2 that is Redis's: what a fill has left there was
@@ -411,10 +424,9 @@ func (o *oracle) loadBegins(node, key string, excused func() bool) *load {
 	l := &load{id: len(o.loads), node: node, key: key, running: true}
 	o.loads = append(o.loads, l)
 	text := " without a lease"
-	if g := o.grants[nodeKey{node, key}]; g != nil && !g.claimed {
-		g.claimed = true
-		l.lease = g.token
-		text = fmt.Sprintf(" under token %x", g.token[:3])
+	if id := (nodeKey{node, key}); len(o.grants[id]) > 0 {
+		l.lease, o.grants[id] = o.grants[id][0], o.grants[id][1:]
+		text = fmt.Sprintf(" under token %x", l.lease[:3])
 	}
 	l.begin = o.log.add(event{kind: evLoad, node: node, load: l, text: text})
 	if l.lease == "" && !excused() {

@@ -22,6 +22,13 @@ type plan struct {
 	actions  []action
 	calm     atomic.Bool // from now on nothing happens any more
 
+	// What a scenario decides in place of the seed.
+	instant  bool // frames take no time at all
+	quiet    bool // all frames take the same time and come to no harm
+	decide   func(c *command) (fate, bool)
+	messages func(node string, m *message) int
+	late     time.Duration // when late commands are executed
+
 	mu      sync.Mutex
 	streams map[string]*rand.Rand
 }
@@ -125,14 +132,17 @@ func (p *plan) schedule(r *rand.Rand) {
 
 // storming reports whether frames may come to harm now.
 func (p *plan) storming() bool {
-	if p.calm.Load() {
+	if p.calm.Load() || p.quiet {
 		return false
 	}
 	return p.storms == 0 || int(time.Since(p.began)/p.storms)%2 == 1
 }
 
 func (p *plan) latency(node string, toServer bool) (d time.Duration) {
-	if p.calm.Load() {
+	if p.instant {
+		return -1
+	}
+	if p.calm.Load() || p.quiet {
 		return 200 * time.Microsecond
 	}
 	p.draw(fmt.Sprint("latency ", node, toServer), func(r *rand.Rand) {
@@ -145,6 +155,11 @@ func (p *plan) latency(node string, toServer bool) (d time.Duration) {
 }
 
 func (p *plan) command(c *command) (f fate) {
+	if p.decide != nil {
+		if f, ok := p.decide(c); ok {
+			return f
+		}
+	}
 	if !p.storming() || c.name == "ping" {
 		return fateNone
 	}
@@ -165,14 +180,19 @@ func (p *plan) command(c *command) (f fate) {
 }
 
 func (p *plan) lateness() (d time.Duration) {
+	if p.late > 0 {
+		return p.late
+	}
 	p.draw("lateness", func(r *rand.Rand) {
 		d = time.Duration(r.Float64() * r.Float64() * float64(3*p.settings.bound))
 	})
 	return d
 }
 
-func (p *plan) message(node string, _ *message) int {
+func (p *plan) message(node string, m *message) int {
 	switch {
+	case p.messages != nil:
+		return p.messages(node, m)
 	case !p.storming():
 		return 1
 	case p.chance("drop "+node, p.rates.drop):

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -134,16 +135,42 @@ func (w *world) unsubscribe(n *node, sort string) {
 	}
 	s.mu.Unlock()
 	for _, l := range links {
-		l.unsubscribe(sort, fmt.Sprintf("%s:%d.%d:invalidations", prefix, keyspace.Version, partitions))
+		l.unsubscribe(sort, channel())
 	}
 }
 
+// channel is the one on which invalidations are announced.
+func channel() string {
+	return fmt.Sprintf("%s:%d.%d:invalidations", prefix, keyspace.Version, partitions)
+}
+
 // forgetScripts lets the server forget all scripts.
-func (w *world) forgetScripts() {
-	if conn, err := w.redis.Dial(); err == nil {
-		go func() { _, _ = io.WriteString(conn, "*2\r\n$6\r\nSCRIPT\r\n$5\r\nFLUSH\r\n") }()
-		_, _ = readFrame(conn)
-		_ = conn.Close()
+func (w *world) forgetScripts() { w.tell("SCRIPT", "FLUSH") }
+
+// teachScripts lets it know them from the beginning.
+func (w *world) teachScripts() {
+	for _, name := range scripts {
+		w.tell("SCRIPT", "LOAD", source(name))
+	}
+}
+
+// tell sends a command to the server, past the network.
+func (w *world) tell(args ...string) {
+	conn, err := w.redis.Dial()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	go func() {
+		var b strings.Builder
+		fmt.Fprintf(&b, "*%d\r\n", len(args))
+		for _, a := range args {
+			fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(a), a)
+		}
+		_, _ = io.WriteString(conn, b.String())
+	}()
+	if _, err := readFrame(conn); err != nil {
+		w.t.Errorf("%v: %v", args[0], err)
 	}
 }
 

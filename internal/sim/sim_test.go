@@ -81,8 +81,27 @@ func TestSeeds(t *testing.T) {
 		seed := *firstSeed + uint64(i)
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
-			live(t, planOf(seed), nil).report(t)
+			w := live(t, planOf(seed), nil)
+			w.cover()
+			w.report(t)
 		})
 	}
 	t.Cleanup(func() { t.Logf("%d seeds in %v", *seedCount, time.Since(began).Round(time.Second)) })
+}
+
+// This comes after the seeds and the scenarios, which the go tool runs in the
+// order of their files.
+func TestInterleavingsHaveHappened(t *testing.T) {
+	coverage.mu.Lock()
+	defer coverage.mu.Unlock()
+	if coverage.seen == nil || testing.Short() {
+		t.Skip("needs the default seeds and the scenarios, which were not run")
+	}
+	for _, i := range interleavings {
+		n := coverage.seen[i.name]
+		t.Logf("%4d worlds: %s", n, i.name)
+		if n == 0 {
+			t.Errorf("has not happened: %s", i.name)
+		}
+	}
 }

@@ -68,6 +68,7 @@ func newWorld(t testing.TB, p *plan) *world {
 		w.declare(key)
 	}
 	w.net.taps.before = w.oracle.before
+	w.net.taps.replied = w.oracle.replied
 	w.net.taps.after = func(c *command) {
 		if c.name == cmdGetOrLease && len(c.keys) == 1 {
 			w.mu.Lock()
