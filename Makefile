@@ -5,14 +5,17 @@
 MODULES  = $(shell sh .ci/modules)
 LINTER   = bin/golangci-lint
 
-# What a run may override: `make fuzz FUZZTIME=5m`, `make race PKG=./l1 COUNT=20`.
+# What a run may override: `make fuzz FUZZTIME=5m`, `make race PKG=./l1 COUNT=20`,
+# `make sim SEEDS=5000 FIRST=1001`.
 FUZZTIME ?= 30s
 PKG      ?= ./...
 COUNT    ?= 1
 BENCH    ?= .
+SEEDS    ?= 1000
+FIRST    ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help fmt lint test race fuzz bench tidy
+.PHONY: help fmt lint test race sim fuzz bench tidy
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +32,9 @@ test: ## Test everything: installs redis-server if it may, then vet and go test 
 
 race: ## Test the root module, or PKG, under the race detector, COUNT times, with the servers that are there
 	go test -race -count=$(COUNT) -timeout 8m $(PKG)
+
+sim: ## Simulate SEEDS (1000) fleets under faults, from seed FIRST (1) on, and check every read against the guarantees
+	go test -race -count=1 -timeout 0 -run '^TestSeeds$$' ./internal/sim -first $(FIRST) -seeds $(SEEDS)
 
 fuzz: ## Run each fuzz target of every module for FUZZTIME (30s)
 	@sh .ci/fuzz $(FUZZTIME)

@@ -34,6 +34,12 @@ var star = map[string][]string{
 	"internal":     {},
 }
 
+// simulations are the packages that run the whole, and which of our top-level
+// folders each may import besides. Nothing imports them.
+var simulations = map[string][]string{
+	"internal/sim": {"tiered", "invalidation"},
+}
+
 // homes says where a dependency may be imported, by folder or file. A
 // dependency that is not listed may be imported by tests only: to give it a
 // home is a decision. Tests may import what they like.
@@ -199,6 +205,14 @@ func starProblem(f goFile, ours string) string {
 		return "it is for tests"
 	}
 	from, to := topFolder(f.path), topFolder(ours)
+	for simulation, parts := range simulations {
+		switch {
+		case under(ours, simulation) && !under(f.dir, simulation):
+			return "nothing imports a simulation"
+		case under(f.dir, simulation) && slices.Contains(parts, to):
+			return ""
+		}
+	}
 	if f.dir == "." {
 		if f.test {
 			return ""
