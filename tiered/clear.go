@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/doppio-cache/doppio/internal/fence"
 )
 
 // Clear invalidates all values of the region on all instances, in one round trip
@@ -53,9 +55,9 @@ func (r *region) clear(ctx context.Context) error {
 // floor is raised before this returns.
 func (r *region) clearL2(ctx context.Context) error {
 	n := r.node
-	heard := make([]uint64, n.fences.Partitions())
+	heard := make([]fence.Position, n.fences.Partitions())
 	for p := range heard {
-		heard[p] = n.fences.Last(p)
+		heard[p] = n.fences.Position(p)
 	}
 	var errs []error
 	for _, res := range n.l2.InvalidateRegion(ctx, r.name) {
@@ -67,11 +69,9 @@ func (r *region) clearL2(ctx context.Context) error {
 			}
 			continue
 		}
-		if res.Seq <= heard[p] { // see confirmed
-			n.fences.Restart(p, res.Seq)
+		if n.fences.Invalidated(p, nil, res.Seq, heard[p]) {
 			n.backplane.ProbeNow()
 		}
-		n.fences.RaiseFloor(p, res.Seq)
 		n.sent.Add(1)
 		n.backplane.AcknowledgedPartition(p, []string{r.name})
 	}

@@ -63,10 +63,11 @@ func (t *Table) Answered(m *Mark) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if m.Epoch() != p.generation.Load() {
-		p.void(word)
+		t.void(p, word)
 		return
 	}
 	raiseSequence(word, m.Sequence())
+	raise(&p.seen, m.Sequence())
 }
 
 // Position is how far a partition has been heard.
@@ -109,7 +110,7 @@ func (t *Table) Invalidated(p int, hashes []uint64, seq uint64, since Position) 
 		}
 		for _, h := range hashes {
 			if q, word := t.of(h); q == pt {
-				pt.void(word)
+				t.void(pt, word)
 			}
 		}
 		return false
@@ -125,6 +126,7 @@ func (t *Table) Invalidated(p int, hashes []uint64, seq uint64, since Position) 
 			raiseSequence(word, seq)
 		}
 	}
+	raise(&pt.seen, seq)
 	return lost
 }
 
@@ -143,15 +145,15 @@ func (t *Table) RaiseFloor(p int, seq uint64) {
 // way, invalid, without knowing a sequence: an invalidation of it may or may
 // not have happened.
 func (t *Table) Void(hash uint64) {
-	t.voidings.Add(1) // before the word, see Table.TagMark
 	p, word := t.of(hash)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.void(word)
+	t.void(p, word)
 }
 
 // void is Void for a stripe of the partition. The caller holds p.mu.
-func (p *partition) void(word *atomic.Uint64) {
+func (t *Table) void(p *partition, word *atomic.Uint64) {
+	t.voidings.Add(1) // before the word, see Table.TagMark
 	w := word.Load()
 	if w>>sequenceBits == maxVoidings {
 		// The counter is full. Start over under a new generation, which voids
