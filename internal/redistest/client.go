@@ -14,7 +14,18 @@ import (
 // take 2s, and nothing but HELLO is sent on a new connection. opts change them.
 func NewClient(tb testing.TB, addr string, opts ...func(*redis.Options)) *redis.Client {
 	tb.Helper()
-	o := &redis.Options{
+	o := clientOptions(addr)
+	for _, opt := range opts {
+		opt(o)
+	}
+	c := redis.NewClient(o)
+	tb.Cleanup(func() { _ = c.Close() }) // the test may have closed it
+	return c
+}
+
+// clientOptions are the settings that [NewClient] describes.
+func clientOptions(addr string) *redis.Options {
+	return &redis.Options{
 		Addr:            addr,
 		MaxRetries:      -1,
 		DialTimeout:     2 * time.Second,
@@ -26,10 +37,4 @@ func NewClient(tb testing.TB, addr string, opts ...func(*redis.Options)) *redis.
 			Mode: maintnotifications.ModeDisabled,
 		},
 	}
-	for _, opt := range opts {
-		opt(o)
-	}
-	c := redis.NewClient(o)
-	tb.Cleanup(func() { _ = c.Close() }) // the test may have closed it
-	return c
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,7 +37,11 @@ type process struct {
 // connections. The log line is what is waited for, not a connection: a
 // connection would also succeed to whoever else had taken the port.
 func launch(path, dir string, port int, log *serverLog, args []string) (*process, error) {
-	cmd := exec.Command(path, append([]string{
+	var config []string // its path comes first
+	if len(args) > 0 && !strings.HasPrefix(args[0], "--") {
+		config, args = args[:1], args[1:]
+	}
+	cmd := exec.Command(path, slices.Concat(config, []string{
 		"--bind", "127.0.0.1",
 		"--port", strconv.Itoa(port),
 		"--daemonize", "no",
@@ -44,7 +49,7 @@ func launch(path, dir string, port int, log *serverLog, args []string) (*process
 		"--logfile", "",
 		"--save", "",
 		"--appendonly", "no",
-	}, args...)...)
+	}, args)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = dieWithParent()
 	// A grandchild that holds the log open must not keep Wait from returning.
@@ -149,6 +154,9 @@ type serverLog struct {
 
 const serverLogMax = 1 << 20
 
+// readyLines are what a server and a Sentinel say when they listen.
+var readyLines = [][]byte{[]byte("Ready to accept connections"), []byte("Sentinel ID is")}
+
 // expect returns a channel that is closed when the server that is about to
 // start says that it is ready.
 func (l *serverLog) expect() <-chan struct{} {
@@ -166,9 +174,11 @@ func (l *serverLog) Write(b []byte) (int, error) {
 		l.from = max(0, l.from-len(l.buf.Next(over)))
 	}
 	l.buf.Write(b)
-	if l.ready != nil && bytes.Contains(l.buf.Bytes()[l.from:], []byte("Ready to accept connections")) {
-		close(l.ready)
-		l.ready = nil
+	for _, line := range readyLines {
+		if l.ready != nil && bytes.Contains(l.buf.Bytes()[l.from:], line) {
+			close(l.ready)
+			l.ready = nil
+		}
 	}
 	return len(b), nil
 }

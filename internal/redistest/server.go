@@ -30,8 +30,8 @@ type Server struct {
 }
 
 // Start runs a redis-server for the test and returns when it answers. args are
-// further arguments of redis-server ("--maxmemory", "10mb"); they win over the
-// defaults, which are: loopback only, no persistence, a temporary directory.
+// further arguments of redis-server ("--maxmemory", "10mb"), of which the first
+// may be the path of a configuration file; they win over the defaults, which are: loopback only, no persistence, a temporary directory.
 // The server is stopped in tb.Cleanup, and its log is printed if the test
 // failed. Without a redis-server on the machine see [Require].
 func Start(tb testing.TB, args ...string) *Server {
