@@ -3,6 +3,8 @@ package l2
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -166,62 +168,66 @@ type job struct {
 	got []string
 	err error
 	cmd *redis.StringSliceCmd
-	req *request
 }
 
 // runAll runs scripts at once: those of one lane in one round trip, and once
-// more those that their server did not know.
+// more those that their server did not know. Lanes do not wait for each other:
+// a server that does not answer must not take from the others the time in which
+// they could be sent what they did not know.
 func (c *call) runAll(jobs []job) {
 	if len(jobs) == 1 {
 		j := &jobs[0]
 		j.got, j.err = c.run(j.lane, j.script, j.args, j.late)
 		return
 	}
-	c.round(jobs, func(j *job) []any { return j.args }, func(*job) bool { return true })
+	byLane := make(map[*lane][]*job, 1)
 	for i := range jobs {
-		if isNoScript(jobs[i].err) {
-			c.round(jobs, func(j *job) []any { return j.script.inFull(j.args) }, func(j *job) bool { return isNoScript(j.err) })
+		byLane[jobs[i].lane] = append(byLane[jobs[i].lane], &jobs[i])
+	}
+	var others sync.WaitGroup
+	for l, jobs := range byLane {
+		if len(byLane) == 1 {
+			c.runLane(l, jobs)
 			return
 		}
+		others.Go(func() { c.runLane(l, jobs) })
+	}
+	others.Wait()
+}
+
+// runLane runs scripts of one lane.
+func (c *call) runLane(l *lane, jobs []*job) {
+	c.round(l, jobs, func(j *job) []any { return j.args })
+	unknown := slices.DeleteFunc(jobs, func(j *job) bool { return !isNoScript(j.err) })
+	if len(unknown) > 0 {
+		c.store.counts.scripts.Add(uint64(len(unknown)))
+		c.round(l, unknown, func(j *job) []any { return j.script.inFull(j.args) })
 	}
 }
 
-// round sends those of the jobs that it concerns and waits for all of them.
-func (c *call) round(jobs []job, args func(*job) []any, concerns func(*job) bool) {
-	waiting := make(map[*lane][]*request, 1)
-	for i := range jobs {
-		j := &jobs[i]
-		if !concerns(j) {
-			continue
-		}
-		if j.err != nil {
-			c.store.counts.scripts.Add(1)
-		}
-		if j.err = c.admit(j.lane.breaker); j.err != nil {
-			continue
-		}
-		j.cmd = redis.NewStringSliceCmd(c.ctx, args(j)...)
-		j.req = c.command(j.cmd, j.late)
-		waiting[j.lane] = append(waiting[j.lane], j.req)
-	}
-	failed := make(map[*lane]error)
-	for l, reqs := range waiting {
-		if err := l.send(reqs...); err != nil {
-			failed[l] = err
+// round sends jobs of one lane and waits for all of them.
+func (c *call) round(l *lane, jobs []*job, args func(*job) []any) {
+	err := c.admit(l.breaker)
+	reqs := make([]*request, len(jobs))
+	for i, j := range jobs {
+		if j.err = err; err == nil {
+			j.cmd = redis.NewStringSliceCmd(c.ctx, args(j)...)
+			reqs[i] = c.command(j.cmd, j.late)
 		}
 	}
-	for i := range jobs {
-		j := &jobs[i]
-		if j.req == nil {
+	if err != nil {
+		return
+	}
+	err = l.send(reqs...)
+	for i, j := range jobs {
+		if j.err = err; err != nil {
 			continue
 		}
-		if j.err = failed[j.lane]; j.err == nil {
-			j.err = c.wait(j.req)
-			if j.req.settled() == answered {
-				c.store.recycle(j.req)
-			}
+		j.err = c.wait(reqs[i])
+		if reqs[i].settled() == answered {
+			c.store.recycle(reqs[i])
 		}
-		if j.req = nil; j.err == nil {
+		if j.err == nil {
 			j.got = j.cmd.Val()
 		}
 	}

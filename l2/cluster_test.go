@@ -170,6 +170,32 @@ func TestCluster(t *testing.T) {
 		}
 	})
 
+	t.Run("a script unknown to all but a master that hangs", func(t *testing.T) {
+		s := newStore(t, c.client(t), timeout(2*time.Second))
+		for _, o := range s.InvalidateAll(t.Context(), keys) { // connections are made
+			if o.Err != nil {
+				t.Fatal(o.Err)
+			}
+		}
+		hangs, owner := c.node(t, apple), make(map[int]int)
+		for _, k := range keys {
+			owner[partition(k)] = c.node(t, k)
+		}
+		for i, a := range c.admin {
+			if i != hangs {
+				do(t, a, "SCRIPT", "FLUSH")
+			}
+		}
+		c.nodes[hangs].Pause()
+		for _, o := range s.InvalidateAll(t.Context(), keys) {
+			if there := owner[o.Partition] != hangs; there != (o.Err == nil) {
+				t.Errorf("partition %d, of a master that answers: %v; error %v", o.Partition, there, o.Err)
+			}
+		}
+		c.nodes[hangs].Resume()
+		eventually(t, "all is up again", s.Up)
+	})
+
 	t.Run("announcements reach every node", func(t *testing.T) {
 		s := newStore(t, c.client(t))
 		for i, a := range c.admin {
