@@ -185,6 +185,17 @@ func (p *prober) route(ctx context.Context, c *redis.ClusterClient, commands []c
 	return targets, nil
 }
 
+// reroute lets a Cluster's client find out again who has what. By itself it
+// does so when a node tells it that it is the wrong one. A node that is dead, or
+// that was taken out of the Cluster and does not know, never does, and then the
+// client goes on asking it for as long as its ClusterStateReloadInterval, a
+// minute by default. This does not wait for the outcome.
+func (b *Backplane) reroute() {
+	if c, ok := b.opts.Client.(*redis.ClusterClient); ok {
+		c.ReloadState(b.ctx)
+	}
+}
+
 func (p *prober) keys(c command) []string {
 	keys := make([]string, 0, 2+2*len(c.partitions))
 	if c.scope != scopePartitions {

@@ -226,6 +226,9 @@ func (r *round) finish() {
 			missing++
 		}
 	}
+	if missing > 0 {
+		b.reroute()
+	}
 	if r.err != nil {
 		err := fmt.Errorf("%d of %d partitions not reached: %w", missing, len(p.parts), r.err)
 		p.problem.Store(&err)
@@ -247,6 +250,7 @@ func (p *prober) judgeSubscription(lost bool) {
 	case lost && live:
 		p.losses++
 		p.received = received
+		p.b.reroute() // the next subscription must not end up in the same place
 		if p.losses > 1 && bits.OnesCount(uint(p.losses)) == 1 {
 			p.b.subscriber.recycle("messages are being lost")
 		}
