@@ -328,6 +328,47 @@ func TestAnotherPrimaryWithAnEqualSequenceIsNotTakenForAConfirmation(t *testing.
 	}
 }
 
+// The same where the sequence is ahead of the new primary's clock, as it is when
+// the former primary's clock was: then the epoch does not move it beyond what
+// the former primary had counted to.
+func TestAnotherPrimaryIsNotTakenForTheFormerWhereItsClockIsBehind(t *testing.T) {
+	s := persistent(t)
+	client := s.Client(t)
+	g := &gate{passes: make(chan struct{}, 1000)}
+	for range 1000 {
+		g.passes <- struct{}{}
+	}
+	client.AddHook(g)
+	n := started(t, client)
+	const ahead = 5_000_000_000_000_000 // µs: in more than a hundred years
+	n.set(t, 1, ahead)
+	n.confirmed()
+	n.eventually("the sequence to be heard", func() bool { return n.fences.Last(1) == ahead })
+	k := n.key(1, 0)
+	first := n.invalidate(n.key(1, 1)) // the new primary will not know
+	second := n.invalidate(n.key(1, 2))
+	n.eventually("the messages", func() bool { return n.fences.Last(1) == second })
+	for len(g.passes) > 0 {
+		<-g.passes
+	}
+	m := n.copyOf(k)
+
+	n.set(t, 1, first-1)
+	n.lose(1) // an invalidation of k, on the new primary
+	s.Stop()
+	s.Restart() // the first probe counts once more
+	for range 100 {
+		g.passes <- struct{}{}
+	}
+	n.confirmed()
+	if got := n.fences.Last(1); got != second {
+		t.Fatalf("the sequence is %d, the test needs that it is as large as before: %d", got, second)
+	}
+	if n.valid(m) {
+		t.Error("a copy from the former primary is valid")
+	}
+}
+
 // The new primary has the same sequence and no epoch: its number alone would
 // be taken for a confirmation.
 func TestAnotherPrimaryWithoutAnEpochIsFoundByWhoKnewTheFormer(t *testing.T) {

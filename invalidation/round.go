@@ -139,9 +139,10 @@ func (r *round) take(o outcome) {
 func (r *round) takePartition(p int, runID string, a partitionAnswer) {
 	b, known := r.p.b, &r.p.parts[p]
 	r.answered[p] = true
-	if known.runID != "" && runID != "" && known.runID != runID {
-		// Another primary. Before anything is confirmed: it may have lost what
-		// this instance has invalidated.
+	replaced := known.runID != "" && runID != "" && known.runID != runID
+	if replaced {
+		// Before anything is confirmed: the new primary may have lost what this
+		// instance has invalidated.
 		b.replay(p)
 	}
 	if runID != "" {
@@ -164,7 +165,19 @@ func (r *round) takePartition(p int, runID string, a partitionAnswer) {
 		}
 		return
 	}
-	switch b.fences.Observe(p, r.before[p], a.seq, r.t0) {
+	before := r.before[p]
+	if replaced {
+		// Its numbers are not those of the former primary, also where they are
+		// equal or larger: it may have lost some and have counted others since.
+		// (As a rule the epoch has moved the sequence beyond all that there was,
+		// but not if the former primary's clock was ahead.)
+		b.fences.Restart(p, a.seq)
+		before = min(before, a.seq)
+		if known.confirmed {
+			b.counters.flushes.failover.Add(1)
+		}
+	}
+	switch b.fences.Observe(p, before, a.seq, r.t0) {
 	case fence.Confirmed:
 		r.confirmed(p)
 	case fence.Rewound:
