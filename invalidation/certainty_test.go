@@ -3,6 +3,7 @@ package invalidation_test
 import (
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,22 +155,27 @@ func (n *node) set(t *testing.T, p int, seq uint64) {
 // not be believed.
 var outages = map[string]struct {
 	begin, end func(t *testing.T, s *redistest.Server)
+	refuses    bool // writes, with an error that says so
 }{
 	"killed": {
 		func(_ *testing.T, s *redistest.Server) { s.Kill() },
 		func(_ *testing.T, s *redistest.Server) { s.Restart() },
+		false,
 	},
 	"paused": {
 		func(_ *testing.T, s *redistest.Server) { s.Pause() },
 		func(_ *testing.T, s *redistest.Server) { s.Resume() },
+		false,
 	},
 	"a replica of nobody": {
 		func(t *testing.T, s *redistest.Server) { do(t, s, "REPLICAOF", "127.0.0.1", "1") },
 		func(t *testing.T, s *redistest.Server) { do(t, s, "REPLICAOF", "NO", "ONE") },
+		true,
 	},
 	"without the replicas that it needs": {
 		func(t *testing.T, s *redistest.Server) { do(t, s, "CONFIG", "SET", "min-replicas-to-write", "1") },
 		func(t *testing.T, s *redistest.Server) { do(t, s, "CONFIG", "SET", "min-replicas-to-write", "0") },
+		true,
 	},
 }
 
@@ -186,7 +192,14 @@ func TestNoLeaseIsGrantedByAServerThatTakesNoWrites(t *testing.T) {
 	for name, outage := range outages {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
-			n := started(t, s.Client(t))
+			var refusals atomic.Int64
+			n := started(t, s.Client(t), options(func(o *invalidation.Options) {
+				o.OnRefused = func(_ int, err error) {
+					if redis.HasErrorPrefix(err, "READONLY") || redis.HasErrorPrefix(err, "NOREPLICAS") {
+						refusals.Add(1)
+					}
+				}
+			}))
 			m := n.copyOf(n.key(0, 0))
 			n.confirmed()
 			outage.begin(t, s)
@@ -202,6 +215,9 @@ func TestNoLeaseIsGrantedByAServerThatTakesNoWrites(t *testing.T) {
 			}
 			if s := n.Stats(); s.ProbesFailed == 0 || s.LeaseAge <= n.fences.Bound() {
 				t.Errorf("stats: %+v", s)
+			}
+			if told := refusals.Load() > 0; told != outage.refuses {
+				t.Errorf("told of a refusal: %v, want %v", told, outage.refuses)
 			}
 			outage.end(t, s)
 			n.confirmed()

@@ -43,6 +43,10 @@ type Options struct {
 	// Logger is told about changes of state, and once about each kind of
 	// message that cannot be read. Defaults to slog.Default().
 	Logger *slog.Logger
+	// OnRefused is called when a server answers the probe of a partition with an
+	// error: it may be a replica, or a primary that was replaced. Of a single
+	// server's partitions only one is named. It must not block. Defaults to none.
+	OnRefused func(partition int, err error)
 	// OnMessage is called with every message, after the fences were raised.
 	// It must not block, and may be called by two goroutines at once while one
 	// subscription takes over from another. Defaults to none.

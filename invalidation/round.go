@@ -111,6 +111,9 @@ func (r *round) take(o outcome) {
 		return
 	case o.err != nil:
 		r.fail(o.err)
+		if b.opts.OnRefused != nil && len(o.partitions) > 0 {
+			b.opts.OnRefused(o.partitions[0], o.err)
+		}
 		return
 	case o.answer.conflict:
 		b.disagree(o.answer.theirs)

@@ -152,6 +152,37 @@ func TestServerThatRefusesWritesIsNotReadFrom(t *testing.T) {
 	}
 }
 
+// A store that only reads learns of a refusal from others, and reads again when
+// the server takes writes again. Other failures are no reason not to read.
+func TestServerThatRefusesOthersWritesIsNotReadFrom(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		s := newStore(t, b.Client(t))
+		put(t, s, apple, "x")
+		wantHit(t, s, apple, "x")
+		for _, harmless := range []error{nil, context.DeadlineExceeded, refused("OOM command not allowed"), refused("LOADING Redis is loading the dataset in memory")} {
+			s.WriteFailed(partition(apple), harmless)
+			wantHit(t, s, apple, "x")
+		}
+		for _, refusal := range []error{
+			refused("READONLY You can't write against a read only replica."),
+			refused("NOREPLICAS Not enough good replicas to write."),
+		} {
+			s.WriteFailed(partition(apple), refusal)
+			if r, err := s.Get(t.Context(), apple); !errors.Is(err, l2.ErrUnavailable) {
+				t.Errorf("read after %q: %v, %v, want %v", refusal, r.Status, err, l2.ErrUnavailable)
+			}
+			eventually(t, "it takes writes again", s.Up)
+			wantHit(t, s, apple, "x")
+		}
+	})
+}
+
+// refused is an error that a server answers with.
+type refused string
+
+func (r refused) Error() string { return string(r) }
+func (refused) RedisError()     {}
+
 func do(t *testing.T, c *redis.Client, args ...any) {
 	t.Helper()
 	if err := c.Do(t.Context(), args...).Err(); err != nil {

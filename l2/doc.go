@@ -111,7 +111,8 @@
 // [CheckClient] refuses clients that show that they may read there. A Sentinel
 // client made with ReplicaOnly does not show it. Therefore a server is not read
 // from before it has taken a write, and no more once it has refused one, until
-// it takes one again. (A Redis whose memory is full refuses leases and fills, but
+// it takes one again. Reads alone would not show it: the tier above, which writes
+// now and then in any case, tells by [Store.WriteFailed]. (A Redis whose memory is full refuses leases and fills, but
 // is read from and invalidated: it is asked in an order in which it does not
 // refuse that.)
 package l2

@@ -194,6 +194,17 @@ func (h *health) unlinkInPipeline(ctx context.Context, key string) error {
 	return cmd.Err()
 }
 
+// WriteFailed takes in that somebody else's write to partition p has failed. If
+// that was a refusal, the server may be a replica or a primary that has been
+// replaced, and is not read from until it takes a write again. Without it a store
+// that only reads would not notice. Other failures say nothing about reads and
+// are ignored.
+func (s *Store) WriteFailed(p int, err error) {
+	if judge(err) == fatal {
+		s.primary[p].breaker.report(err)
+	}
+}
+
 // admit lets a call pass, or says why not. The first calls of all wait until it
 // is known whether the server takes writes.
 func (c *call) admit(b *breaker) error {

@@ -117,13 +117,14 @@ func (n *Node) start() error {
 	}
 	n.l2 = store
 	bp, err := invalidation.Start(invalidation.Options{
-		Client:  n.opts.Redis,
-		Layout:  n.layout,
-		Fences:  n.fences,
-		Origin:  origin,
-		Timeout: n.opts.L2Timeout,
-		Retrier: retrier{n, store},
-		Logger:  n.log,
+		Client:    n.opts.Redis,
+		Layout:    n.layout,
+		Fences:    n.fences,
+		Origin:    origin,
+		Timeout:   n.opts.L2Timeout,
+		Retrier:   retrier{n, store},
+		Logger:    n.log,
+		OnRefused: store.WriteFailed,
 	})
 	if err != nil {
 		return err

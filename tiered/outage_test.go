@@ -152,3 +152,42 @@ func TestValueThatCouldNotBeStoredIsKeptForTheBound(t *testing.T) {
 		}
 	})
 }
+
+// A primary that has lost its replicas refuses writes and answers reads. It may
+// have been replaced, so what it has counts for the bound and no longer: neither
+// from L1 nor from there is anything older served. Nobody waits for it meanwhile.
+func TestRedisThatRefusesWritesIsNotReadFromAfterTheBound(t *testing.T) {
+	t.Parallel()
+	f := newFleetWith(t, 1, tiered.Options{MaxStaleness: bound, L2Timeout: 2 * patience})
+	m := f.members[0]
+	f.origin.commit("k")
+	m.warm(t, "k")
+	admin := f.server.Client(t)
+	if err := admin.ConfigSet(t.Context(), "min-replicas-to-write", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	refuses := time.Now()
+	f.origin.commit("k") // and its Delete goes to another primary
+	for time.Since(refuses) < 3*bound && !t.Failed() {
+		for _, opts := range [][]tiered.Option{nil, {tiered.BypassL1()}} {
+			begin := time.Now()
+			within(t, "a read", func() {
+				if got := m.get(t, "k", opts...); got != 2 && begin.Sub(refuses) > bound {
+					t.Errorf("a read that began %v after the primary had refused writes returned version %d", begin.Sub(refuses), got)
+				}
+			})
+		}
+	}
+	within(t, "Get", func() {
+		if _, err := m.items.Get(t.Context(), "k", tiered.BypassL1()); !errors.Is(err, tiered.ErrUnavailable) {
+			t.Errorf("Get: %v, want ErrUnavailable", err)
+		}
+	})
+	if err := admin.ConfigSet(t.Context(), "min-replicas-to-write", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is read from again", func() bool {
+		_, err := m.items.Get(t.Context(), "k", tiered.BypassL1())
+		return err == nil
+	})
+}

@@ -71,7 +71,8 @@ const (
 )
 
 // judge decides whether what Redis has may be used. If so it is in f.hit, and
-// is kept in L1. now is the time on the fences' clock.
+// is kept in L1. now is the time on the fences' clock. If f.err is set, Redis
+// must not be used at all.
 func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict {
 	if reply.Status != l2.Hit {
 		return missing
@@ -88,7 +89,10 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 		return foreign
 	}
 	out := &f.hit
-	*out = outcome{source: SourceL2, stamp: f.stamp, mark: f.stamp.At(reply.Seq)}
+	*out = outcome{source: SourceL2, stamp: f.stamp, mark: f.readMark(reply.Seq)}
+	if f.err = f.doubt(&out.mark); f.err != nil {
+		return missing
+	}
 	if len(v.Tags) > 0 {
 		var ok bool
 		if out.tags, ok = f.judgeTags(ctx, v.Tags); !ok {
@@ -208,6 +212,9 @@ func (f *flight) answer(ctx context.Context, reply *l2.Reply, now int64, refused
 	case foreign:
 		return f.loadAside(ctx, reply), refused
 	case missing, worthless:
+	}
+	if f.err != nil {
+		return f.detached(ctx, f.err), refused
 	}
 	if reply.Value.Token == refused {
 		return f.loadUncached(ctx), refused // Redis insists on what will not do
