@@ -34,10 +34,12 @@ var star = map[string][]string{
 	"internal":     {},
 }
 
-// simulations are the packages that run the whole, and which of our top-level
-// folders each may import besides. Nothing imports them.
-var simulations = map[string][]string{
-	"internal/sim": {"tiered", "invalidation"},
+// whole are the folders below internal whose tests look at all of the cache, from
+// outside, and which of our top-level folders each may import for that. Nothing
+// imports them.
+var whole = map[string][]string{
+	"internal/sim":      {"tiered", "invalidation"},
+	"internal/failover": {"tiered"},
 }
 
 // homes says where a dependency may be imported, by folder or file. A
@@ -205,11 +207,11 @@ func starProblem(f goFile, ours string) string {
 		return "it is for tests"
 	}
 	from, to := topFolder(f.path), topFolder(ours)
-	for simulation, parts := range simulations {
+	for folder, parts := range whole {
 		switch {
-		case under(ours, simulation) && !under(f.dir, simulation):
-			return "nothing imports a simulation"
-		case under(f.dir, simulation) && slices.Contains(parts, to):
+		case under(ours, folder) && !under(f.dir, folder):
+			return "it is a test of the whole"
+		case f.test && under(f.dir, folder) && slices.Contains(parts, to):
 			return ""
 		}
 	}

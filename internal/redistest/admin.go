@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -57,13 +58,18 @@ func (s *Server) Errors(tb testing.TB) map[string]int {
 		if !ok {
 			continue
 		}
-		n := 0
-		for _, digit := range strings.TrimPrefix(value, "count=") {
-			n = 10*n + int(digit-'0')
-		}
-		out[code] = n
+		out[code], _ = strconv.Atoi(strings.TrimPrefix(value, "count="))
 	}
 	return out
+}
+
+// Commands is how often the server has carried out a command (in lower case)
+// since it started.
+func (s *Server) Commands(tb testing.TB, name string) int {
+	tb.Helper()
+	calls, _, _ := strings.Cut(strings.TrimPrefix(s.info(tb, "commandstats")["cmdstat_"+name], "calls="), ",")
+	n, _ := strconv.Atoi(calls) // none is 0
+	return n
 }
 
 // settleTime bounds the wait until servers agree with each other.
