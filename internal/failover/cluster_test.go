@@ -215,6 +215,32 @@ func TestMasterThatDiesWithDeletes(t *testing.T) {
 	logGrace(t, allowed, seen)
 }
 
+// A master hands over to its replica, which waits until it has everything: no
+// acknowledged write is lost, so that the bound is D, and all that the instances
+// do meanwhile is refused or sent on.
+func TestMasterThatHandsOver(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 3, nodeTimeout)
+	master := c.Owner(t, slotOf(t, c, 0))
+	replica := c.AddReplica(t, master)
+	f := newFleet(t, onCluster(t, c), "a", "b", "c")
+	keys := keysNamed("k", 32)
+	f.warm(t, keys)
+	stop := f.load(t, keys, keys, f.instances[0], f.instances[1])
+	for _, to := range []*redistest.Host{replica, master} {
+		c.HandOver(t, to)
+		firstSeen(t, to, partitionsOf(t, c, to)...)
+		passed(time.Now().Add(2 * bound))
+		settled(t, f.instances...)
+	}
+	stop()
+	settled(t, f.instances...)
+	passed(time.Now().Add(bound))
+	newestEverywhere(t, f.oracle, keys, f.instances...)
+	f.oracle.judge(t, nil)
+	t.Logf("errors: of one %v, of the other %v", master.Errors(t), replica.Errors(t))
+}
+
 // A Delete of keys on all masters, one of which is away, is confirmed for the
 // keys of the others; the error names exactly those that are not, and they are
 // deleted when the master is back.

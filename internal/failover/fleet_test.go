@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -118,6 +119,25 @@ func (i *instance) change(t *testing.T, keys ...string) (pending *tiered.Pending
 	return pending
 }
 
+// set commits a new version of a key and stores it. Only one instance may set a
+// key, as the order of two Sets is nobody's business but the origin's.
+func (i *instance) set(t *testing.T, key string) {
+	t.Helper()
+	v := i.oracle.commit(key)
+	err := i.items.Set(context.Background(), key, v)
+	d := deletion{version: v, instance: i.name, at: time.Now()}
+	var pending *tiered.PendingError
+	switch {
+	case errors.As(err, &pending):
+		d.pending = true
+	case errors.Is(err, tiered.ErrClosed):
+		return
+	case err != nil && !errors.Is(err, tiered.ErrUnavailable): // the old value is gone, the new one may be stored or not
+		t.Errorf("%s: Set: %v, want nil, a PendingError or ErrUnavailable", i.name, err)
+	}
+	i.oracle.deleted(key, d)
+}
+
 // keysNamed are n keys that begin with a word.
 func keysNamed(word string, n int) []string {
 	keys := make([]string, n)
@@ -140,10 +160,17 @@ func (f *fleet) warm(t *testing.T, keys []string) {
 	}
 }
 
+// ownKeys is the number of keys that each writer of a load sets.
+const ownKeys = 4
+
+func setBy(i *instance, n int) string { return fmt.Sprintf("set-by-%s-%d", i.name, n) }
+
 // load reads keys on all instances, part of it past L1, and changes some on
-// those that are writers, until the function that it returns is called.
+// those that are writers (which have some more, that each sets alone), until the
+// function that it returns is called.
 func (f *fleet) load(t *testing.T, read, changed []string, writers ...*instance) (stop func()) {
 	t.Helper()
+	read = slices.Clone(read)
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	each := func(d time.Duration, do func(n int)) {
@@ -160,10 +187,6 @@ func (f *fleet) load(t *testing.T, read, changed []string, writers ...*instance)
 			}
 		})
 	}
-	for _, i := range f.instances {
-		each(4*time.Millisecond, func(int) { i.read(t, read[rand.IntN(len(read))]) })
-		each(16*time.Millisecond, func(int) { i.read(t, read[rand.IntN(len(read))], tiered.BypassL1()) })
-	}
 	for _, i := range writers {
 		each(30*time.Millisecond, func(n int) {
 			k := rand.IntN(len(changed))
@@ -173,6 +196,15 @@ func (f *fleet) load(t *testing.T, read, changed []string, writers ...*instance)
 			}
 			_ = i.change(t, changed[k])
 		})
+		each(50*time.Millisecond, func(int) { i.set(t, setBy(i, rand.IntN(ownKeys))) })
+		for n := range ownKeys {
+			f.oracle.commit(setBy(i, n))
+			read = append(read, setBy(i, n))
+		}
+	}
+	for _, i := range f.instances {
+		each(4*time.Millisecond, func(int) { i.read(t, read[rand.IntN(len(read))]) })
+		each(16*time.Millisecond, func(int) { i.read(t, read[rand.IntN(len(read))], tiered.BypassL1()) })
 	}
 	var once sync.Once
 	stop = func() { once.Do(func() { close(done); wg.Wait() }) }

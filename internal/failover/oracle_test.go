@@ -88,7 +88,8 @@ func (o *oracle) saw(instance, key string, got int, begin, end time.Time) {
 		}
 		o.worst = max(o.worst, begin.Sub(d.at))
 		late := d.at.Add(bound).Before(begin)
-		if (late || d.instance == instance && d.at.Before(begin)) && (worst == nil || d.at.Before(worst.after.at)) {
+		own := d.instance == instance && d.at.Before(begin)
+		if (late || own) && (worst == nil || own && worst.after.instance != instance) {
 			worst = &staleRead{instance, key, got, d, begin, end}
 		}
 	}

@@ -87,13 +87,16 @@ func TestFailoverThatLosesDeletes(t *testing.T) {
 // logGrace says how much of what the guarantee allows after a failover was used.
 func logGrace(t *testing.T, allowed []staleRead, seen time.Time) {
 	t.Helper()
-	longest, by := time.Duration(0), make(map[string]int)
+	longest, by, own := time.Duration(0), make(map[string]int), 0
 	for _, s := range allowed {
 		longest = max(longest, s.begin.Sub(seen))
 		by[s.instance]++
+		if s.after.instance == s.instance {
+			own++
+		}
 	}
-	t.Logf("the last stale read began %v after the first probe of the new primary (D+R is %v); by instance: %v",
-		longest.Round(time.Millisecond), bound+grace, by)
+	t.Logf("the last stale read began %v after the first probe of the new primary (D+R is %v); by instance: %v; after a Delete of its own: %d",
+		longest.Round(time.Millisecond), bound+grace, by, own)
 }
 
 // A failover that loses nothing costs each instance its L1 once and the values

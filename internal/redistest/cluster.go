@@ -119,6 +119,25 @@ func (c *Cluster) AddReplica(tb testing.TB, master *Host) *Host {
 	return h
 }
 
+// HandOver makes a replica the master in place of its own, once it has all that
+// that one has.
+func (c *Cluster) HandOver(tb testing.TB, to *Host) {
+	tb.Helper()
+	id := to.id(tb)
+	to.command(tb, "CLUSTER", "FAILOVER")
+	waitUntil(tb, "the replica has taken over, and all know", func() bool {
+		for _, h := range c.all {
+			for line := range strings.Lines(h.nodes(tb)) {
+				f := strings.Fields(line)
+				if f[0] == id && (len(f) < 9 || !strings.Contains(f[2], "master")) {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
 // Forget takes a node, which must have no slots left, out of the Cluster. It
 // goes on running, and does not know.
 func (c *Cluster) Forget(tb testing.TB, gone *Host) {
