@@ -1,0 +1,194 @@
+package tieredtest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+
+	"github.com/doppio-cache/doppio/internal/redistest"
+	"github.com/doppio-cache/doppio/tiered"
+	"github.com/doppio-cache/doppio/tiered/tieredtest"
+)
+
+func TestMain(m *testing.M) { redistest.Main(m) }
+
+func TestWhatThereIsConforms(t *testing.T) {
+	t.Run("Cache", func(t *testing.T) {
+		tieredtest.Conformance(t, true, func(t *testing.T) tiered.Cache[string] {
+			return tieredtest.New(t, tiered.Config[string]{})
+		})
+	})
+	t.Run("Guard", func(t *testing.T) {
+		tieredtest.Conformance(t, true, func(t *testing.T) tiered.Cache[string] {
+			return tieredtest.Guard(t, tieredtest.New(t, tiered.Config[string]{}))
+		})
+	})
+	t.Run("Noop", func(t *testing.T) {
+		tieredtest.Conformance(t, false, func(*testing.T) tiered.Cache[string] { return tiered.Noop[string]() })
+	})
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		tieredtest.Conformance(t, true, func(t *testing.T) tiered.Cache[string] {
+			b.FlushAll(t)
+			n, err := tiered.Open(t.Context(), tiered.Options{
+				Redis: b.Client(t), Prefix: "test", Logger: slog.New(slog.DiscardHandler),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = n.Close() })
+			if err := n.Ready(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			r, err := tiered.New(n, tiered.Config[string]{Name: "items"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		})
+	})
+}
+
+func TestCallsAreRecorded(t *testing.T) {
+	ctx := t.Context()
+	c := tieredtest.New(t, tiered.Config[int]{})
+	_, _ = c.Get(ctx, "a")
+	_, _ = c.GetOrLoad(ctx, "b", func(context.Context, string) (int, error) { return 1, nil })
+	_ = c.Set(ctx, "c", 1)
+	_ = c.Delete(ctx, "d", "e")
+	_ = c.InvalidateTags(ctx, "f")
+	_ = c.Clear(ctx)
+	want := []string{`Get["a"]`, `GetOrLoad["b"]`, `Set["c"]`, `Delete["d" "e"]`, `InvalidateTags["f"]`, `Clear[]`}
+	var got []string
+	for _, call := range c.Calls() {
+		got = append(got, call.String())
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	c.Reset()
+	if got := c.Calls(); len(got) != 0 {
+		t.Errorf("after Reset: %v", got)
+	}
+}
+
+func TestABrokenCacheBehavesAsOneWithoutRedis(t *testing.T) {
+	ctx := t.Context()
+	c := tieredtest.New(t, tiered.Config[int]{Name: "items"})
+	if err := c.Set(ctx, "k", 1); err != nil {
+		t.Fatal(err)
+	}
+	why := errors.New("no cable")
+	c.Break(why)
+	if _, err := c.Get(ctx, "k"); !errors.Is(err, tiered.ErrUnavailable) || !errors.Is(err, why) {
+		t.Errorf("Get: %v", err)
+	}
+	loads := 0
+	for range 2 {
+		v, err := c.GetOrLoad(ctx, "k", func(context.Context, string) (int, error) { loads++; return 2, nil })
+		if v != 2 || err != nil {
+			t.Errorf("GetOrLoad: %v, %v", v, err)
+		}
+	}
+	if loads != 2 {
+		t.Errorf("%d loads, want 2", loads)
+	}
+	for name, err := range map[string]error{
+		"Set": c.Set(ctx, "k", 3), "Delete": c.Delete(ctx, "k"),
+		"InvalidateTags": c.InvalidateTags(ctx, "t"), "Clear": c.Clear(ctx),
+	} {
+		var pending *tiered.PendingError
+		if !errors.As(err, &pending) || !errors.Is(err, why) || len(pending.Refs)+len(pending.Tags)+len(pending.Region) == 0 {
+			t.Errorf("%s: %+v", name, err)
+		}
+	}
+	c.Mend()
+	if _, err := c.Get(ctx, "k"); !errors.Is(err, tiered.ErrNotFound) {
+		t.Errorf("the invalidations have been carried out: %v", err)
+	}
+	if got := c.Contents(); len(got) != 0 {
+		t.Errorf("got %v", got)
+	}
+}
+
+// recorder is a testing.TB that is told to fail, and when it ends.
+type recorder struct {
+	testing.TB
+	errors   []string
+	cleanups []func()
+}
+
+func (r *recorder) Helper()             {}
+func (r *recorder) Cleanup(f func())    { r.cleanups = append(r.cleanups, f) }
+func (r *recorder) Logf(string, ...any) {}
+func (r *recorder) Errorf(format string, args ...any) {
+	r.errors = append(r.errors, fmt.Sprintf(format, args...))
+}
+
+func TestGuardNoticesWhoModifiesASharedValue(t *testing.T) {
+	load := func(context.Context, string) (map[string]int, error) { return map[string]int{"a": 1}, nil }
+	tests := []struct {
+		name  string
+		cfg   tiered.Config[map[string]int]
+		use   func(ctx context.Context, c tiered.Cache[map[string]int])
+		fails int
+	}{
+		{"nobody", tiered.Config[map[string]int]{}, func(ctx context.Context, c tiered.Cache[map[string]int]) {
+			_, _ = c.GetOrLoad(ctx, "k", load)
+			_, _ = c.Get(ctx, "k")
+		}, 0},
+		{"a reader", tiered.Config[map[string]int]{}, func(ctx context.Context, c tiered.Cache[map[string]int]) {
+			_, _ = c.GetOrLoad(ctx, "k", load)
+			v, _ := c.Get(ctx, "k")
+			v["a"]++
+		}, 1},
+		{"the one who sets", tiered.Config[map[string]int]{}, func(ctx context.Context, c tiered.Cache[map[string]int]) {
+			v := map[string]int{"a": 1}
+			_ = c.Set(ctx, "k", v)
+			v["a"]++
+		}, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &recorder{TB: t}
+			tt.use(t.Context(), tieredtest.Guard(r, tieredtest.New(t, tt.cfg)))
+			r.end()
+			if len(r.errors) != tt.fails {
+				t.Errorf("got %q, want %d errors", r.errors, tt.fails)
+			}
+		})
+	}
+}
+
+func (r *recorder) end() {
+	for _, f := range r.cleanups {
+		f()
+	}
+}
+
+// greeter is a service that depends on a cache.
+type greeter struct{ names tiered.Cache[string] }
+
+func (g greeter) greet(ctx context.Context, id string) (string, error) {
+	name, err := g.names.GetOrLoad(ctx, id, func(context.Context, string) (string, error) { return "Ada", nil })
+	return "Hello, " + name, err
+}
+
+func ExampleNew() {
+	t := new(recorder) // in a test, its own *testing.T
+	defer t.end()
+	names := tieredtest.New(t, tiered.Config[string]{Name: "names"})
+	g := greeter{names}
+	greeting, err := g.greet(context.Background(), "1")
+	fmt.Println(greeting, err)
+	names.Break(nil)
+	greeting, err = g.greet(context.Background(), "1")
+	fmt.Println(greeting, err)
+	fmt.Println(names.Calls())
+	// Output:
+	// Hello, Ada <nil>
+	// Hello, Ada <nil>
+	// [GetOrLoad["1"] GetOrLoad["1"]]
+}
