@@ -1,0 +1,116 @@
+package linear_test
+
+import (
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// history is what the callers of one key did and saw. Its clock is a counter:
+// it orders calls as time did, and no two of them have the same time.
+type history struct {
+	clock atomic.Int64
+
+	mu  sync.Mutex
+	ops []porcupine.Operation
+}
+
+// openEnd is the return of an operation that may still happen.
+const openEnd = -1
+
+// now is the time on the history's clock, for begin and end of operations.
+func (h *history) now() int64 { return h.clock.Add(1) }
+
+// note adds an operation; end may be openEnd.
+func (h *history) note(client int, input, output any, begin, end int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ops = append(h.ops, porcupine.Operation{
+		ClientId: client, Input: input, Output: output, Call: begin, Return: end,
+	})
+}
+
+// await returns when n more operations have been noted: reads, while the writer
+// waits.
+func (h *history) await(t *testing.T, n int) {
+	t.Helper()
+	for n += h.size(); h.size() < n; {
+		if t.Context().Err() != nil || t.Failed() {
+			return
+		}
+		time.Sleep(50 * time.Microsecond) //nolint:forbidigo // the interval of a poll
+	}
+}
+
+func (h *history) size() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.ops)
+}
+
+// complete returns the operations, those that did not end ending after all
+// others, each as a client of its own.
+func (h *history) complete() []porcupine.Operation {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ops := append([]porcupine.Operation(nil), h.ops...)
+	clients := 0
+	for i := range ops {
+		clients = max(clients, ops[i].ClientId+1)
+	}
+	end := h.now()
+	for i := range ops {
+		if ops[i].Return == openEnd {
+			ops[i].Return, ops[i].ClientId = end, clients
+			clients++
+		}
+	}
+	return ops
+}
+
+// open is how many operations have no end.
+func (h *history) open() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range h.ops {
+		if h.ops[i].Return == openEnd {
+			n++
+		}
+	}
+	return n
+}
+
+// checkTime bounds one check. A history that is in order takes milliseconds.
+const checkTime = 30 * time.Second
+
+// check fails the test if no order of the operations explains the answers. The
+// picture of why is kept by `go test -artifacts`.
+func (h *history) check(t *testing.T, initial register, name string) {
+	t.Helper()
+	m, ops := model(initial), h.complete()
+	result, info := porcupine.CheckOperationsVerbose(m, ops, checkTime)
+	if result == porcupine.Ok {
+		return
+	}
+	file := strings.Map(func(r rune) rune {
+		if r == '/' || r == ' ' {
+			return '-'
+		}
+		return r
+	}, name) + ".html"
+	path := filepath.Join(t.ArtifactDir(), file)
+	if err := porcupine.VisualizePath(m, info, path); err != nil {
+		t.Errorf("the picture: %v", err)
+	}
+	t.Errorf("%s: the history of %d operations is not linearizable (%s); see %s, which `go test -artifacts` keeps", name, len(ops), result, path)
+}
+
+// verdict is what the checker says of a history that is expected to be wrong.
+func (h *history) verdict(initial register) porcupine.CheckResult {
+	return porcupine.CheckOperationsTimeout(model(initial), h.complete(), checkTime)
+}
