@@ -18,7 +18,7 @@ FIRST    ?= 1
 .PHONY: help fmt lint test race sim fuzz bench tidy
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 fmt: $(LINTER) ## Format every module and group its imports
 	@for m in $(MODULES); do (cd "$$m" && "$(CURDIR)/$(LINTER)" fmt --config "$(CURDIR)/.golangci.yml") || exit 1; done
@@ -41,6 +41,10 @@ fuzz: ## Run each fuzz target of every module for FUZZTIME (30s)
 
 bench: ## Run the root's benchmarks (BENCH selects), each beside what it is built on
 	go test -run '^$$' -bench '$(BENCH)' -benchmem .
+
+.PHONY: outages
+outages: ## Break a real Redis in eight ways and print what callers notice: the table of docs/outages.md (6 min)
+	@cd internal/trials/outages && go test -count=1 -timeout 30m -run '^TestTable$$' -table
 
 tidy: ## Run go mod tidy in every module
 	@for m in $(MODULES); do echo "==> module $$m"; go -C "$$m" mod tidy || exit 1; done

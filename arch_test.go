@@ -56,6 +56,13 @@ var homes = map[string][]string{
 	"go.uber.org/goleak":                {"internal/redistest"},
 }
 
+// apart are dependencies that only the folder of a nested module may import, not
+// even a test of the library: what a test imports is in the go.mod of all who use
+// the library.
+var apart = map[string]string{
+	"github.com/anishathalye/porcupine": "internal/trials",
+}
+
 // shown is what an example may import of ours: it is a program that a user
 // could have written, and nothing in it may need more than a user has.
 var shown = []string{"examples", "tiered", "codec"}
@@ -169,6 +176,11 @@ func architectureProblems(tree fs.FS) ([]string, error) {
 
 // importProblem says what is wrong with an import, or nothing.
 func importProblem(f goFile, imported string) string {
+	for dependency, where := range apart {
+		if under(imported, dependency) && !(f.nested && under(f.path, where)) {
+			return "it is for the module in " + where + " alone"
+		}
+	}
 	ours, isOurs := strings.CutPrefix(imported, modulePath+"/")
 	switch {
 	case f.nested:

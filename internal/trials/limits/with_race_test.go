@@ -1,0 +1,7 @@
+//go:build race
+
+package limits_test
+
+// distinctKeys is how many keys TestMillionKeysAllocInBounds reads: the race
+// detector makes each of them ten times as slow.
+const distinctKeys = 100_000
