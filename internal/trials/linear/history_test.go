@@ -1,7 +1,11 @@
 package linear_test
 
 import (
+	"cmp"
+	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -107,7 +111,18 @@ func (h *history) check(t *testing.T, initial register, name string) {
 	if err := porcupine.VisualizePath(m, info, path); err != nil {
 		t.Errorf("the picture: %v", err)
 	}
+	text(m, ops, strings.TrimSuffix(path, ".html")+".txt")
 	t.Errorf("%s: the history of %d operations is not linearizable (%s); see %s, which `go test -artifacts` keeps", name, len(ops), result, path)
+}
+
+// text writes a history as lines in the order of their begins.
+func text(m porcupine.Model, ops []porcupine.Operation, path string) {
+	slices.SortFunc(ops, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	var b strings.Builder
+	for _, o := range ops {
+		fmt.Fprintf(&b, "%7d to %7d  caller %3d  %s\n", o.Call, o.Return, o.ClientId, m.DescribeOperation(o.Input, o.Output))
+	}
+	_ = os.WriteFile(path, []byte(b.String()), 0o600)
 }
 
 // verdict is what the checker says of a history that is expected to be wrong.

@@ -2,6 +2,7 @@ package linear_test
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -41,8 +42,9 @@ type read struct{ how string }
 type answer struct {
 	rank    int
 	content content
-	ahead   bool // may be newer than what the tiers have: the origin was asked
-	silent  bool // says nothing: the key was in no tier, or could not be read
+	ahead   bool   // may be newer than what the tiers have: the origin was asked
+	source  string // where it came from, for the picture
+	silent  bool   // says nothing: the key was in no tier, or could not be read
 }
 
 // model is the sequential specification: a register that knows the order of its
@@ -102,8 +104,5 @@ func (a answer) String() string {
 		return "?"
 	}
 	s := describe(register{a.rank, a.content})
-	if a.ahead {
-		s += " from the origin"
-	}
-	return s
+	return strings.TrimSpace(s + " " + a.source)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -227,6 +228,9 @@ func (tr *trial) write(t *testing.T, h *history, key string) {
 		}
 	}
 	for _, op := range ops {
+		if err != nil {
+			op.how += ", failed"
+		}
 		h.note(0, op, nil, begin, end)
 	}
 }
@@ -239,7 +243,7 @@ func (tr *trial) read(t *testing.T, h *history, key string, client int) {
 	var info tiered.Info
 	opts := tr.opts
 	if tr.faulty || rand.N(2) == 0 { // without options hits take another way
-		opts = append(opts[:len(opts):len(opts)], tiered.WithInfo(&info))
+		opts = append(slices.Clip(opts), tiered.WithInfo(&info))
 	}
 	var v int
 	var err error
@@ -252,7 +256,7 @@ func (tr *trial) read(t *testing.T, h *history, key string, client int) {
 		v, err = m.items.GetOrLoad(t.Context(), key, tr.origin.load, opts...)
 	}
 	end := h.now()
-	a := answer{rank: stored(v), content: present, ahead: tr.faulty && info.Source == tiered.SourceLoad}
+	a := answer{rank: stored(v), content: present, source: info.Source.String(), ahead: tr.faulty && info.Source == tiered.SourceLoad}
 	switch {
 	case err == nil:
 	case errors.Is(err, tiered.ErrAbsent):

@@ -24,8 +24,10 @@ const (
 	get
 	set
 	del
-	kinds
 )
+
+// kinds is how many kinds there are.
+const kinds = int(del) + 1
 
 // traffic is what happens on a rig during one phase: callers at a steady rate,
 // and samples of L1 hits and goroutines.
@@ -48,7 +50,7 @@ func (r *rig) begin(t *testing.T, p plan) *traffic {
 		for range p.callers {
 			tr.wg.Go(func() {
 				for tr.pause(p.pace) {
-					tr.call(t, i, kind(rand.N(int(kinds))))
+					tr.call(t, i, kind(rand.N(kinds)))
 				}
 			})
 		}
