@@ -31,7 +31,7 @@ const slackBytes = 4 << 20
 //
 // The node is Local: with Redis the round trips would take minutes, and L1 is
 // the same one. See TestKeysThroughBothTiers for fewer. Under the race detector
-// it is a tenth of the keys; `make test` runs it without as well.
+// it is a part of the keys; `make test` runs it without as well.
 func TestMillionKeysAllocInBounds(t *testing.T) {
 	const keys = distinctKeys
 	before, routines := heap(), runtime.NumGoroutine()

@@ -151,7 +151,7 @@ func (tr *trial) check(t *testing.T) {
 	t.Helper()
 	ops, open := 0, 0
 	for key, h := range tr.run(t) {
-		h.check(t, tr.first(), t.Name()+" "+key)
+		h.check(t, tr.first(), tr.faulty, t.Name()+" "+key)
 		ops, open = ops+len(h.ops), open+h.open()
 	}
 	t.Logf("%d operations, %d writes failed, %d operations with an unknown outcome", ops, tr.failed.Load(), open)
