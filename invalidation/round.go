@@ -153,13 +153,20 @@ func (r *round) takePartition(p int, runID string, a partitionAnswer) {
 	}
 	// A reader that is confirmed by the lease below finds the epoch here.
 	cause := &b.counters.flushes.lost
-	if e := b.epochs[p].Swap(&a.epoch); e != nil && e.seq != a.epoch.seq {
+	e := b.epochs[p].Swap(&a.epoch)
+	if e != nil && e.seq != a.epoch.seq {
 		cause = &b.counters.flushes.failover
 	}
+	// An epoch has no life: where it was made anew Redis has lost the partition.
+	// FLUSHALL, and the server's clock is set back; an invalidation creates the
+	// sequence below what was heard here, of a key that is cached here; others
+	// count it up to that number. Then nothing but this tells that the first of
+	// them voids what is cached.
+	lost := e != nil && a.epoch.seq == 0 && *e != a.epoch
 	if !known.confirmed {
 		cause = nil // there was nothing to hear from yet
 	}
-	if a.created {
+	if a.created || lost {
 		// No lease: see fence.Table.Restart. The next round confirms.
 		b.fences.Restart(p, a.seq)
 		r.again = true

@@ -81,7 +81,7 @@ for i = first, #KEYS, 2 do
   if e then run0, seq, at, era0 = string.match(e, '^(%w*)|(%d+)|(%d+)|(%d*)$') end
   local distrusted
   if not run0 then
-    seq, at = '0', '0'
+    seq, at = '0', string.format('%.0f', now())
     if e or (not created and known ~= '' and run ~= '' and run ~= known) then distrusted = now() end
   elseif era0 ~= era then
     distrusted = 0
@@ -121,7 +121,7 @@ type partitionAnswer struct {
 // epoch is since when a partition has had its present primary.
 type epoch struct {
 	seq uint64 // the sequence began here; 0: nothing is known of an earlier one
-	at  int64  // server time in µs
+	at  int64  // server time in µs; where seq is 0, when that was noted
 }
 
 var errAnswer = errors.New("invalidation: unexpected answer to the probe")

@@ -143,7 +143,11 @@ func (b *Backplane) logState(ctx context.Context, s State) {
 // layout is in use. Until then nothing is known of the partition, and values
 // in it must not be used.
 func (b *Backplane) Epoch(p int) (seq uint64, at int64, ok bool) {
-	if e := b.epochs[p].Load(); e != nil {
+	switch e := b.epochs[p].Load(); {
+	case e == nil:
+	case e.seq == 0:
+		return 0, 0, true // its time only tells it from others
+	default:
 		return e.seq, e.at, true
 	}
 	return 0, 0, false
