@@ -39,8 +39,9 @@ type node struct {
 
 	mu      sync.Mutex
 	isReady bool
-	unwell  map[string]bool // by key: the last call to Redis for it has failed
-	running map[string]int  // calls and loads under way, by what they are
+	unwell  map[string]bool      // by key: the last call to Redis for it has failed
+	failed  map[string]time.Time // by key: when one has failed last
+	running map[string]int       // calls and loads under way, by what they are
 }
 
 // settings are what nodes are made with.
@@ -128,7 +129,10 @@ func (w watcher) Observe(ctx context.Context, op tiered.Operation) (context.Cont
 	}
 	return ctx, func(err error) {
 		w.n.mu.Lock()
-		w.n.unwell[op.Region+":"+op.Key] = err != nil
+		key := op.Region + ":" + op.Key
+		if w.n.unwell[key] = err != nil; err != nil {
+			w.n.failed[key] = time.Now()
+		}
 		w.n.mu.Unlock()
 	}
 }
@@ -139,7 +143,8 @@ func (w watcher) Observe(ctx context.Context, op tiered.Operation) (context.Cont
 // caller waits.
 func (n *node) excused(key string, lastStatus string) bool {
 	n.mu.Lock()
-	unwell, ready := n.unwell[key], n.isReady
+	// Of two flights at once one may fail, and the other succeed before it loads.
+	unwell, ready := n.unwell[key] || time.Since(n.failed[key]) < time.Millisecond, n.isReady
 	n.mu.Unlock()
 	return unwell || !ready || n.cache.pending() || lastStatus == "busy"
 }

@@ -29,7 +29,7 @@ type plan struct {
 	messages func(node string, m *message) int
 	late     time.Duration // when late commands are executed
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards the streams, and decide and messages
 	streams map[string]*rand.Rand
 }
 
@@ -155,8 +155,11 @@ func (p *plan) latency(node string, toServer bool) (d time.Duration) {
 }
 
 func (p *plan) command(c *command) (f fate) {
-	if p.decide != nil {
-		if f, ok := p.decide(c); ok {
+	p.mu.Lock()
+	decide := p.decide
+	p.mu.Unlock()
+	if decide != nil {
+		if f, ok := decide(c); ok {
 			return f
 		}
 	}
@@ -190,9 +193,12 @@ func (p *plan) lateness() (d time.Duration) {
 }
 
 func (p *plan) message(node string, m *message) int {
+	p.mu.Lock()
+	messages := p.messages
+	p.mu.Unlock()
 	switch {
-	case p.messages != nil:
-		return p.messages(node, m)
+	case messages != nil:
+		return messages(node, m)
 	case !p.storming():
 		return 1
 	case p.chance("drop "+node, p.rates.drop):

@@ -24,7 +24,7 @@ func TestTheOracleNoticesWhatIsBroken(t *testing.T) {
 		prepare   func(w *world)
 	}{
 		{"messages are lost, and probes answered from memory", "G1b", func(w *world) {
-			w.plan.messages = func(string, *message) int { return 0 }
+			w.plan.messages = none
 			w.net.taps.sabotage = &deafness{answers: make(map[string][]byte)}
 		}},
 		{"an invalidation leaves the value in Redis", "G1a", func(w *world) {

@@ -48,6 +48,7 @@ func (w *world) sequenceOf(key string) string {
 func equalNumber(w *world, s *stage) {
 	w.write(s.a, "delete", "r:k1", false)
 	s.read(s.a, "r:k1")
+	s.read(s.b, "r:k1")
 	probe := w.net.holdNext(toServer, commandOf(s.a, cmdProbe, ""))
 	others := w.net.holdNext(toServer, commandOf(s.b, cmdProbe, ""))
 	third := w.net.holdNext(toServer, commandOf(w.at("c"), cmdProbe, ""))
@@ -93,14 +94,22 @@ func landsAfterRewind(w *world, s *stage) {
 	s.loadAloneThenDelete()
 }
 
-// confirmedAfterRewind is the same with a Delete's confirmation.
-func confirmedAfterRewind(w *world, s *stage) {
+// confirmedAfterRewind is the same with a Delete's confirmation, or that of its
+// retry.
+func confirmedAfterRewind(w *world, s *stage, retried bool) {
 	w.net.jump(time.Hour)
 	w.flush()
 	wait(2 * time.Second)
 	s.read(s.a, "r:k1")
+	if retried {
+		w.plan.fates("a", fateCutFirst, 100, cmdInvalidate)
+		w.write(s.a, "delete", "r:k1", false)
+		w.plan.fates("", fateNone, 0)
+	}
 	reply := w.net.holdNext(toClient, commandOf(s.a, cmdInvalidate, "r:k1"))
-	s.started(func() { w.write(s.a, "delete", "r:k1", false) })
+	if !retried {
+		s.started(func() { w.write(s.a, "delete", "r:k1", false) })
+	}
 	s.caught(reply)
 	w.net.jump(-time.Hour)
 	w.flush()
@@ -124,7 +133,7 @@ func (s *stage) loadAloneThenDelete() {
 	w := s.w
 	w.plan.fates("a", fateCutFirst, 100, cmdGet)
 	s.read(s.a, "r:k1")
-	w.plan.decide = nil
+	w.plan.fates("", fateNone, 0)
 	wait(300 * time.Millisecond) // the store finds that Redis answers
 	w.write(s.a, "delete", "r:k1", false)
 	s.read(s.a, "r:k1")
@@ -133,9 +142,9 @@ func (s *stage) loadAloneThenDelete() {
 // closeDuringEverything closes a node while a load, reads, a Set, a Delete and a
 // retry are under way, and asserts that Close returns.
 func closeDuringEverything(w *world, s *stage) {
-	w.plan.decide = func(c *command) (fate, bool) {
+	w.plan.deciding(func(c *command) (fate, bool) {
 		return fateCutFirst, c.node == "a" && c.name == cmdInvalidate && c.names("r:k1")
-	}
+	})
 	w.write(s.a, "delete", "r:k1", false) // is queued
 	s.started(func() { s.slow(s.a, "q:k1", 20*time.Second) })
 	s.started(func() { s.read(s.a, "q:k1") })

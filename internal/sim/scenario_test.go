@@ -106,7 +106,7 @@ func (p *plan) fates(node string, f fate, times int, names ...string) {
 	for _, name := range names {
 		left[name] = times
 	}
-	p.decide = func(c *command) (fate, bool) {
+	p.deciding(func(c *command) (fate, bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		if c.node != node || left[c.name] == 0 {
@@ -114,8 +114,25 @@ func (p *plan) fates(node string, f fate, times int, names ...string) {
 		}
 		left[c.name]--
 		return f, true
-	}
+	})
 }
+
+// deciding lets f decide what becomes of commands, from now on.
+func (p *plan) deciding(f func(c *command) (fate, bool)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.decide = f
+}
+
+// telling lets f decide how many copies of a message arrive, from now on.
+func (p *plan) telling(f func(node string, m *message) int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.messages = f
+}
+
+// none is for telling: all messages are lost.
+func none(string, *message) int { return 0 }
 
 var scenarios = []scenario{
 	{
@@ -198,16 +215,12 @@ var scenarios = []scenario{
 	{
 		name: "the last message is lost, then one before another key's", shows: []string{"a last message lost", "a message lost, followed by one of another key"},
 		act: func(w *world, s *stage) {
-			var lose sync.Mutex
-			losing := true
-			w.plan.messages = func(node string, m *message) int {
-				lose.Lock()
-				defer lose.Unlock()
-				if node == "a" && losing && m.names("r:k1") {
+			w.plan.telling(func(node string, m *message) int {
+				if node == "a" && m.names("r:k1") {
 					return 0
 				}
 				return 1
-			}
+			})
 			twin := w.neighbour("r:k1")
 			for _, followed := range []bool{false, true} {
 				s.read(s.a, "r:k1")
@@ -265,7 +278,7 @@ var scenarios = []scenario{
 		act: func(w *world, s *stage) {
 			s.read(s.a, "r:k1")
 			p := w.net.holdNext(toClient, commandOf(s.a, cmdProbe, ""))
-			w.plan.messages = func(string, *message) int { return 0 }
+			w.plan.telling(none)
 			s.caught(p)
 			w.write(s.b, "delete", "r:k1", false)
 			wait(150 * time.Millisecond)
@@ -394,10 +407,19 @@ var scenarios = []scenario{
 		act: equalNumber,
 	},
 	{
-		name: "a flight lands after the sequence has gone back", act: landsAfterRewind,
+		name: "a flight lands after the sequence has gone back",
+		plan: func(p *plan) { p.settings.timeout = time.Second },
+		act:  landsAfterRewind,
 	},
 	{
-		name: "a confirmation arrives after the sequence has gone back", act: confirmedAfterRewind,
+		name: "a confirmation arrives after the sequence has gone back",
+		plan: func(p *plan) { p.settings.timeout = time.Second },
+		act:  func(w *world, s *stage) { confirmedAfterRewind(w, s, false) },
+	},
+	{
+		name: "the confirmation of a retry arrives after the sequence has gone back",
+		plan: func(p *plan) { p.settings.timeout = time.Second },
+		act:  func(w *world, s *stage) { confirmedAfterRewind(w, s, true) },
 	},
 	{
 		name: "the server ends the subscription", shows: []string{"sunsubscribe"},
