@@ -49,7 +49,7 @@ func source(name string) string { return keyspace.SequenceLua + luaFile("envelop
 func luaFile(name string) string {
 	b, err := os.ReadFile("../../l2/lua/" + name + ".lua")
 	if err != nil {
-		panic(err) //nolint:forbidigo // a test without the scripts can do nothing
+		panic(err) // a test without the scripts can do nothing
 	}
 	return string(b)
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -83,7 +84,7 @@ func (l *log) position() int {
 func (l *log) all() []event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.events[:len(l.events):len(l.events)]
+	return slices.Clip(l.events)
 }
 
 // trace is the log as text, from some time before the last violation to its
@@ -125,17 +126,8 @@ func (e *event) concerns(key string) bool {
 	return true
 }
 
-func (c *command) names(key string) bool { return contains(c.keys, key) }
-func (m *message) names(key string) bool { return contains(m.keys, key) }
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
-}
+func (c *command) names(key string) bool { return slices.Contains(c.keys, key) }
+func (m *message) names(key string) bool { return slices.Contains(m.keys, key) }
 
 // line is the event in words.
 func (e *event) line() string {

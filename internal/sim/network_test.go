@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -118,7 +119,7 @@ func (n *network) cut(node string, sorts ...int) {
 	w.mu.Lock()
 	var links []*link
 	for l := range w.links {
-		if containsInt(sorts, l.sort()) {
+		if slices.Contains(sorts, l.sort()) {
 			links = append(links, l)
 		}
 	}
@@ -126,15 +127,6 @@ func (n *network) cut(node string, sorts ...int) {
 	for _, l := range links {
 		l.close(io.EOF)
 	}
-}
-
-func containsInt(list []int, n int) bool {
-	for _, x := range list {
-		if x == n {
-			return true
-		}
-	}
-	return false
 }
 
 // client is a Redis client of a node.

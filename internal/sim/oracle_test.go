@@ -309,7 +309,7 @@ func (o *oracle) before(c *command) {
 	defer o.mu.Unlock()
 	c.version = make(map[string]uint64)
 	for name, k := range o.keys {
-		if c.names(name) || c.name == cmdInvalidatePart && containsInt(c.parts, k.partition) {
+		if c.names(name) || c.name == cmdInvalidatePart && slices.Contains(c.parts, k.partition) {
 			c.version[name] = uint64(len(k.absent) - 1)
 		}
 	}

@@ -35,8 +35,8 @@ type plan struct {
 
 // rates are probabilities, for each frame.
 type rates struct {
-	drop, twinMessage, slow, split    float64
-	cut, cutFirst, late, twin, silent float64
+	drop, twinMessage, slow, split float64
+	cut, cutFirst, late, twin      float64
 }
 
 // action is something that the schedule does at a time.
@@ -230,10 +230,10 @@ func (p *plan) think(r *rand.Rand) time.Duration {
 func (p *plan) loadTime(r *rand.Rand) time.Duration {
 	x := r.Float64()
 	switch y := r.Float64(); {
-	case x < 0.7:
+	case x < 0.8:
 		return time.Duration(y * float64(10*time.Millisecond))
-	case x < 0.95:
-		return time.Duration(y * float64(time.Second))
+	case x < 0.97: // those who wait for it ask for the lease every 50 ms
+		return time.Duration(y * float64(500*time.Millisecond))
 	default:
 		return time.Duration(y * float64(8*time.Second))
 	}

@@ -99,7 +99,11 @@ func TestInterleavingsHaveHappened(t *testing.T) {
 	}
 	for _, i := range interleavings {
 		n := coverage.seen[i.name]
-		t.Logf("%4d worlds: %s", n, i.name)
+		more := ""
+		if n == often {
+			more = " or more"
+		}
+		t.Logf("%d%s worlds: %s", n, more, i.name)
 		if n == 0 {
 			t.Errorf("has not happened: %s", i.name)
 		}
