@@ -87,20 +87,21 @@ func (l *log) all() []event {
 	return slices.Clip(l.events)
 }
 
-// trace is the log as text, from some time before the last violation to its
-// end: what concerns the key, and all that concerns nobody's key.
+// trace is the log as text, from some time before the first violation, or the
+// end if there is none: what concerns the key, and all that concerns nobody's
+// key. Without a key it is everything.
 func (l *log) trace(key string, span time.Duration) string {
 	events := l.all()
 	last := len(events) - 1
-	for last > 0 && events[last].kind != evViolation {
-		last--
-	}
-	if last < 0 {
-		return ""
+	for i, e := range events {
+		if e.kind == evViolation {
+			last = i
+			break
+		}
 	}
 	var b strings.Builder
 	for i, e := range events[:last+1] {
-		if e.at >= events[last].at-span && e.concerns(key) {
+		if e.at >= events[last].at-span && (key == "" || e.concerns(key)) {
 			fmt.Fprintf(&b, "%6d %12.6fs %-4s %s\n", i, e.at.Seconds(), e.node, e.line())
 		}
 	}

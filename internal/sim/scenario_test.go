@@ -60,7 +60,7 @@ func TestScenarios(t *testing.T) {
 				for _, v := range w.oracle.violations {
 					t.Error(v)
 				}
-				t.Log(w.log.all()[0].at, "\n", w.log.trace("r:k1", time.Hour))
+				t.Logf("\n%s", w.log.trace("", time.Hour))
 			}
 		})
 	}

@@ -68,11 +68,13 @@ func (w *world) report(t *testing.T) {
 	}
 	t.Errorf("seed %d: %d violations; to see it again: go test -race ./internal/sim -run TestSeeds -first %d -seeds 1",
 		w.plan.seed, len(w.oracle.violations), w.plan.seed)
+	key := ""
 	for i, v := range w.oracle.violations {
 		if t.Error(v); i == 0 {
-			t.Logf("%+v\n%s", w.plan.settings, w.log.trace(v.key, traced*w.plan.settings.bound))
+			key = v.key
 		}
 	}
+	t.Logf("%+v\n%s", w.plan.settings, w.log.trace(key, traced*w.plan.settings.bound))
 }
 
 func TestSeeds(t *testing.T) {
