@@ -51,7 +51,7 @@ func newFleet(t *testing.T, connect func(name string) (redis.UniversalClient, *r
 func join(t *testing.T, name string, client redis.UniversalClient, routes *redistest.Routes, o *oracle) *instance {
 	t.Helper()
 	n, err := tiered.Open(t.Context(), tiered.Options{
-		Redis: client, Prefix: prefix, Partitions: partitions, MaxStaleness: bound, L1MaxBytes: 4 << 20,
+		Redis: client, Prefix: prefix, Partitions: partitions, MaxStaleness: bound, L2Timeout: bound / 2, L1MaxBytes: 4 << 20,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {

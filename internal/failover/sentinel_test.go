@@ -42,9 +42,7 @@ func TestFailoverThatLosesDeletes(t *testing.T) {
 		*instance
 		keys []string
 	}{{a, alive}, {a, quiet}, {mortal, orphaned}} {
-		if pending := w.change(t, w.keys...); pending != nil {
-			t.Fatalf("the primary has not acknowledged: %v", pending)
-		}
+		eventually(t, "the primary acknowledges Deletes", func() bool { return w.change(t, w.keys...) == nil })
 	}
 	_ = mortal.Close()
 	read := slices.Concat(alive, orphaned)
@@ -147,7 +145,7 @@ func TestFailoverWithoutLoss(t *testing.T) {
 	f.oracle.judge(t, nil)
 	again := f.oracle.loaded() - loads
 	t.Logf("%d keys were loaded %d times once the failover was over", len(keys), again)
-	if again > 2*len(keys) { // once under a lease, and a few at the edges
+	if again > len(f.instances)*len(keys) { // once under a lease, and where the machine was too busy for that, once each
 		t.Errorf("%d keys were loaded %d times in the whole fleet after the failover", len(keys), again)
 	}
 	if now := epochsOf(t, primary); now != epochs {

@@ -1,6 +1,6 @@
 // Package redistest gives tests a Redis to talk to, and ways to break it.
 //
-// It has three parts.
+// It has four parts.
 //
 // [Start] runs a redis-server process that the test owns: on a port of the
 // loopback interface that nobody else can be given, without persistence, in a
@@ -17,6 +17,13 @@
 // replies and pub/sub messages, delays them, or delivers a command long after
 // its sender has given up. [Proxy.Data] and [Proxy.PubSub] confine a fault to
 // one kind of connection.
+//
+// [StartFailover] and [StartCluster] run several servers: a primary with replicas
+// and Sentinels, or a Cluster whose slots can be moved and whose masters can be
+// added, replaced and forgotten. Servers know each other by the address of a
+// proxy, and each client has [Routes] of its own, so that any two of them can be
+// cut off from each other: a [Host] that is isolated loses replicas and Sentinels
+// and keeps the clients that have a way to it.
 //
 // # What differs in miniredis
 //
