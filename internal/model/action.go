@@ -1,0 +1,154 @@
+package model
+
+// pc is where a process stands: the step that it does next.
+type pc uint8
+
+const (
+	idle pc = iota
+
+	// A reader looks at L1. With [Scenario].FineReads in four steps; which of
+	// them looks at what is order's.
+	look1
+	look2
+	look3
+	look4
+	begin       // missed; takes off, or joins a flight
+	stampFences // has the generation, reads the fences
+	askPending
+	getSent
+	getDone
+	leaseSent
+	loading
+	loaded
+	fillSent
+	detach // loads without Redis
+	keep
+	land
+	landed // accepts by the fences
+	waiting
+	joined // accepts by the lease
+
+	// A writer.
+	deleteSent
+	deleteDone
+	deleteForget
+	unknown // queues and voids, in two steps
+	unknownForget
+	setFill
+
+	// A prober.
+	probeSent
+	probeDone
+	probeSettle
+	probeLease
+
+	// A subscriber.
+	hearFirst
+	hearSecond
+
+	// The retry queue.
+	retrySent
+	retryDone
+	retryLeave
+)
+
+// Action is one step.
+type Action struct {
+	Kind     ActionKind
+	Instance uint8
+	Reader   uint8
+	Arg      uint8
+}
+
+// ActionKind is what a step does.
+type ActionKind uint8
+
+// Kinds of steps.
+const (
+	Start ActionKind = iota
+	Tick
+
+	// Of a reader.
+	Arrive
+	Look
+	TakeOff
+	Join
+	ReadFences
+	AskPending
+	RunGet
+	GiveUpGet
+	TakeValue
+	RunLease
+	GiveUpLease
+	Load
+	TryFill
+	RunFill
+	GiveUpFill
+	LoadAlone
+	Keep
+	KeepNot
+	Land
+	Accept
+
+	// Of a writer.
+	Commit
+	RunDelete
+	GiveUpDelete
+	RaiseOwn
+	Return
+	Enqueue
+	VoidOwn
+	RunSetFill
+	GiveUpSetFill
+
+	// Of a prober, a subscriber and the retry queue.
+	StartProbe
+	RunProbe
+	TakeAnswer
+	Settle
+	Grant
+	Hear
+	HearMore
+	Rewrite
+	Retry
+	RunRetry
+	GiveUpRetry
+	RaiseRetried
+	LeaveQueue
+	FailDelete
+	EvictCopy
+
+	// Of nobody.
+	InvalidateOther
+	RunLate
+	Repeat
+	ExpireLease
+	EvictValue
+	LoseSequence
+	Flush
+	Rewind
+	Replicate
+	Failover
+	Isolate
+	Rejoin
+	Stop
+
+	actionKinds
+)
+
+var actionTexts = [actionKinds]string{
+	"start", "D/ticks pass",
+	"a read begins", "looks on at L1", "takes off, stamped", "joins the other reader's flight", "its stamp reads the fences",
+	"asks whether an invalidation is pending", "MGET runs", "gives up MGET", "takes the reply of MGET",
+	"get-or-lease runs", "gives up get-or-lease", "loads", "is about to fill", "fill runs", "gives up fill", "loads without Redis",
+	"puts its value into L1", "L1 does not keep its value", "lands", "decides whether to accept",
+	"commits, then sends the invalidation", "the invalidation runs", "gives up the invalidation", "raises its own stripe",
+	"returns", "queues the invalidation", "voids its own stripe", "the fill of Set runs", "gives up the fill of Set",
+	"notes time and last, sends a probe", "the probe runs", "takes the answer of the probe", "raises the floor",
+	"grants the lease", "hears a message", "hears on", "rewrites its stripes", "sends a queued invalidation",
+	"the queued invalidation runs", "gives up the queued invalidation", "raises the stripe to the confirmed retry", "takes it out of the queue",
+	"commits; its Delete fails and is queued", "evicts the copy from L1",
+	"somebody invalidates another key", "a late request runs", "a request will run twice", "the key lease ends", "Redis evicts the value",
+	"Redis loses the sequence", "FLUSHALL", "Redis goes back to the replica's data", "the replica catches up", "the replica comes to power",
+	"is cut off with the old primary", "speaks to the new primary again", "stops",
+}

@@ -1,0 +1,76 @@
+package model
+
+import "slices"
+
+// canonical gives states that differ in names only the same form.
+func (g *generator) canonical(s *State) {
+	if s.Late != ([maxLate]call{}) {
+		slices.SortFunc(s.Late[:], compareCalls)
+	}
+	g.dropDominated(s)
+	for i := range g.Instances {
+		g.dropDead(&s.Instance[i])
+		k := &g.Kinds[i]
+		rs := &s.Instance[i].Readers
+		if k[0] == k[1] && k[0] != None && less(&rs[1], &rs[0]) {
+			rs[0], rs[1] = rs[1], rs[0]
+		}
+	}
+}
+
+// dropDead forgets copies that can never be valid again, and what makes stamps
+// differ that can never pass again.
+func (g *generator) dropDead(in *instance) {
+	if g.FineRewinds {
+		return
+	}
+	if in.Entry.Ver != 0 && g.gone(in, &in.Entry.Mark) {
+		in.Entry = entry{}
+	}
+	for j := range in.Readers {
+		if st := &in.Readers[j].Stamp; st.Floor > 0 && !g.passes(in, st) {
+			st.Fence, st.Floor = 0, 1
+		}
+	}
+}
+
+// dropDominated forgets confirmations that ask for less than a later one does
+// of everybody.
+func (g *generator) dropDominated(s *State) {
+	for k := maxVersions - 1; k > 0; k-- {
+		a := &s.Acks[k]
+		if a.Who == 0 || a.Lossy == 1 || a.Age <= g.Bound+g.Extra {
+			continue
+		}
+		for l := range k {
+			s.Acks[l] = ack{}
+		}
+		return
+	}
+}
+
+func compareCalls(a, b call) int { return int(b.number()) - int(a.number()) }
+
+func (c call) number() uint32 {
+	return uint32(c.Kind)<<24 | uint32(c.Token)<<16 | uint32(c.Seq)<<8 | uint32(c.Ver)
+}
+
+// less orders readers by what they differ in most. Where it cannot tell, two
+// states that are alike are both looked at, which costs only time.
+func less(a, b *reader) bool {
+	if a.PC != b.PC {
+		return a.PC < b.PC
+	}
+	return a.number() < b.number()
+}
+
+func (r *reader) number() uint64 {
+	n := uint64(0)
+	for _, f := range [...]uint8{
+		r.Ver, r.Stamp.Fence, r.Stamp.T0, r.Mark.AsOf, r.Bound, r.Nil, r.Mono, r.Seq,
+		r.Attempt, r.Own, r.Fresh, r.Met, r.Forgot, r.Token,
+	} {
+		n = n<<4 | uint64(f&15)
+	}
+	return n
+}

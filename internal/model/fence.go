@@ -1,0 +1,154 @@
+package model
+
+// The fences of an instance, as package fence has them.
+
+// confirmed reports whether the lease of the partition is within the bound.
+func (g *generator) confirmed(in *instance) bool { return in.Lease <= g.Bound }
+
+// within is the part of Valid that is about time.
+func (g *generator) within(in *instance, m *mark) bool {
+	if !g.on(CopyNeedsLease) {
+		return true
+	}
+	leased := g.confirmed(in) && (m.Detached == 0 || !g.on(DetachedEnds))
+	return leased || m.T0 <= g.Bound
+}
+
+func (g *generator) passesStripe(in *instance, m *mark) bool {
+	return !g.on(StripeVoids) || m.Void == 1 && m.AsOf >= in.Stripe
+}
+
+func (g *generator) passesFloor(in *instance, m *mark) bool {
+	return !g.on(FloorVoids) || m.AsOf >= in.Floor
+}
+
+func (g *generator) passesGeneration(m *mark) bool {
+	return !g.on(GenerationVoids) || m.Gen == 1
+}
+
+// passesFences is the part of Valid that is not about time.
+func (g *generator) passesFences(in *instance, m *mark) bool {
+	return m.AsOf > 0 && g.passesStripe(in, m) && g.passesFloor(in, m) && g.passesGeneration(m)
+}
+
+// valid is Valid in one step.
+func (g *generator) valid(in *instance, m *mark) bool {
+	return g.within(in, m) && g.passesFences(in, m)
+}
+
+// passes reports whether nothing was heard since the stamp was taken.
+func (g *generator) passes(in *instance, st *stamp) bool {
+	return st.Void == 1 && st.Fence >= in.Stripe && st.Floor >= in.Floor && st.Gen == 1
+}
+
+// stampNow takes a stamp in one step.
+func (g *generator) stampNow(in *instance) stamp {
+	st := stamp{Gen: 1}
+	if in.Odd > 0 && g.on(OddIsNoGeneration) {
+		st.Gen = 0
+	}
+	st.readFences(in)
+	return st
+}
+
+func (st *stamp) readFences(in *instance) {
+	st.Void, st.Fence, st.Floor = 1, in.Stripe, max(in.Floor, in.Stripe)
+}
+
+// at is the mark of a copy that Redis handed out, or accepted, at a sequence.
+func (st *stamp) at(seq uint8) mark {
+	return mark{Gen: st.Gen, Void: st.Void, AsOf: seq, T0: st.T0}
+}
+
+// alone is the mark of a copy that was made without Redis. It includes all that
+// was heard when the stamp was taken.
+func (st *stamp) alone(in *instance) mark {
+	m := st.at(max(in.Last, in.Floor, in.Stripe))
+	m.Detached = 1
+	return m
+}
+
+func raise(v *uint8, n uint8) { *v = max(*v, n) }
+
+// gone reports whether a copy can never be valid again.
+func (g *generator) gone(in *instance, m *mark) bool {
+	return !g.FineRewinds && (!g.passesFences(in, m) || m.Detached == 1 && g.on(DetachedEnds) && m.T0 > g.Bound)
+}
+
+// supersedes reports whether L1 keeps e rather than old.
+func (g *generator) supersedes(e, old *entry) bool {
+	a, b := &e.Mark, &old.Mark
+	switch {
+	case old.Ver == 0 || !g.on(NewerStays):
+		return true
+	case a.Gen != b.Gen:
+		return a.Gen > b.Gen
+	case a.Detached+b.Detached > 0:
+		return a.T0 <= b.T0
+	case a.Void != b.Void:
+		return a.Void > b.Void
+	default:
+		return a.AsOf >= b.AsOf
+	}
+}
+
+// eachMark calls f for everything on an instance that carries a generation and
+// a count of voidings.
+func (in *instance) eachMark(f func(gen, void *uint8)) {
+	f(&in.Entry.Mark.Gen, &in.Entry.Mark.Void)
+	f(&in.Writer.Stamp.Gen, &in.Writer.Stamp.Void)
+	f(&in.Writer.Mark.Gen, &in.Writer.Mark.Void)
+	for j := range in.Readers {
+		r := &in.Readers[j]
+		f(&r.Mark.Gen, &r.Mark.Void)
+		f(&r.Stamp.Gen, &r.Stamp.Void)
+	}
+}
+
+// void counts a voiding of the stripe.
+func (in *instance) void() {
+	in.eachMark(func(_, void *uint8) { *void = 0 })
+}
+
+// newGeneration makes everything be of an earlier generation.
+func (in *instance) newGeneration() {
+	in.eachMark(func(gen, _ *uint8) { *gen = 0 })
+}
+
+// rewind starts the instance over at a sequence, under a new generation. With
+// [Scenario].FineRewinds it takes three steps; the first is done here, the
+// others by rewrite. Nobody but readers comes in between: writers hold a lock.
+func (g *generator) rewind(in *instance, seq uint8) {
+	if !g.FineRewinds {
+		in.newGeneration()
+		in.Stripe, in.Floor, in.Last = 0, seq, seq
+		return
+	}
+	if g.on(RewriteIsOdd) {
+		in.newGeneration()
+	}
+	in.Stripe = 0
+	in.Odd = 1
+	in.Last = seq
+}
+
+// rewrite goes on with a rewind.
+func (g *generator) rewrite(i int) {
+	n := g.next(Rewrite, i, 0)
+	in := &n.Instance[i]
+	if in.Odd == 1 {
+		in.Floor = in.Last
+		in.Odd = 2
+		return
+	}
+	in.newGeneration()
+	in.Odd = 0
+}
+
+// locked reports whether somebody holds the lock of the partition's writers.
+func (g *generator) locked(in *instance) bool {
+	if in.Odd > 0 {
+		return true
+	}
+	return !g.Unlocked && (in.Hear.PC == hearSecond || in.Probe.PC == probeLease)
+}

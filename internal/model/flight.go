@@ -1,0 +1,262 @@
+package model
+
+// flying adds the steps of a flight.
+func (g *generator) flying(i, j int) {
+	from := &g.from.Instance[i]
+	switch from.Readers[j].PC {
+	case askPending:
+		g.askPending(i, j)
+	case getSent:
+		g.get(i, j)
+	case getDone:
+		g.takeValue(i, j)
+	case leaseSent:
+		g.lease(i, j)
+	case loading:
+		n, _, r := g.reader(Load, i, j)
+		if g.on(LoadAfterGrant) || r.Ver == 0 {
+			r.Ver = n.Origin
+		}
+		r.PC = loaded
+		if r.Token == 0 {
+			r.PC = land // past LoadTimeout: uncached
+		}
+	case loaded:
+		g.tryFill(i, j)
+	case fillSent:
+		g.fill(i, j)
+	case detach:
+		g.loadAlone(i, j)
+	case keep:
+		g.keepCopy(i, j)
+	case land:
+		if !g.locked(from) {
+			g.land(i, j)
+		}
+	default: // waiting: the other reader's flight moves it on
+	}
+}
+
+// askPending decides whether Redis may be used, after another look at L1.
+func (g *generator) askPending(i, j int) {
+	s, in := g.from, &g.from.Instance[i]
+	kind := g.Kinds[i][j]
+	if e := &in.Entry; kind != Force && e.Ver != 0 && !g.dead(s, e.Doomed) && in.Odd == 0 && g.valid(in, &e.Mark) {
+		_, _, r := g.reader(Look, i, j)
+		g.take(r, e)
+		r.Local = 1
+		r.PC = land
+	}
+	n, in, r := g.reader(AskPending, i, j)
+	pending := in.Queue.Queued
+	if !g.on(StampBeforePending) {
+		pending, r.Asked = r.Asked, 0
+		r.Stamp = g.stampNow(in)
+	}
+	usable := pending == 0 || !g.on(PendingReadsNoRedis)
+	if g.on(RedisNeedsLease) && !g.confirmed(in) {
+		usable = false
+	}
+	r.PC = getSent
+	if !usable {
+		g.alone(n, i, j)
+	}
+}
+
+// alone goes on without Redis. Who only reads has nowhere else to look.
+func (g *generator) alone(n *State, i, j int) {
+	r := &n.Instance[i].Readers[j]
+	if g.Kinds[i][j] == Get {
+		g.fails(n, i, j)
+		return
+	}
+	r.Token, r.Refuse, r.LeaseSeq, r.Leased = 0, 0, 0, 0
+	r.Seq, r.VTok, r.VSeq, r.Ver, r.Stamp = 0, 0, 0, 0, stamp{}
+	r.PC = detach
+}
+
+// fails ends a flight that brings nothing.
+func (g *generator) fails(n *State, i, j int) {
+	in := &n.Instance[i]
+	in.Readers[j].clear()
+	if o := &in.Readers[1-j]; o.PC == waiting {
+		o.clear()
+	}
+}
+
+// get is MGET.
+func (g *generator) get(i, j int) {
+	n, in, r := g.reader(RunGet, i, j)
+	from := &n.Redis
+	if in.Isolated == 1 {
+		from = &n.Old
+	}
+	r.Seq, r.Ver, r.VTok, r.VSeq = from.Seq, from.Ver, from.VTok, from.VSeq
+	r.PC = getDone
+	if g.from.Left.Absences > 0 {
+		n, _, _ := g.reader(GiveUpGet, i, j)
+		n.Left.Absences--
+		g.alone(n, i, j)
+	}
+}
+
+// takeValue judges what MGET or get-or-lease has answered.
+func (g *generator) takeValue(i, j int) {
+	n, in, r := g.reader(TakeValue, i, j)
+	if !g.on(StampBeforeRead) {
+		r.Stamp = g.stampNow(in)
+	}
+	kind := g.Kinds[i][j]
+	hit := r.Ver != 0 && r.Seq != 0
+	doomed := b2u(r.VSeq < in.Epoch && g.on(EpochEndsValues))
+	worthless := hit && (g.dead(n, doomed) || kind == Force)
+	token := r.VTok
+	if hit && !worthless {
+		r.Tier, r.Doomed, r.Mark = 1, doomed, r.Stamp.at(r.Seq)
+		r.Token, r.Refuse, r.Seq, r.VTok, r.VSeq = 0, 0, 0, 0, 0
+		r.PC = keep
+		return
+	}
+	if kind == Get {
+		g.fails(n, i, j)
+		return
+	}
+	r.Refuse, r.Seq, r.VTok, r.VSeq, r.Ver = 0, 0, 0, 0, 0
+	if worthless {
+		r.Refuse = token
+	}
+	if r.Token == 0 {
+		r.Token = n.fresh()
+	}
+	if !g.on(LoadAfterGrant) {
+		r.Ver = n.Origin
+	}
+	r.PC = leaseSent
+}
+
+// lease is get-or-lease.
+func (g *generator) lease(i, j int) {
+	if g.from.Instance[i].Isolated == 1 {
+		n, _, _ := g.reader(GiveUpLease, i, j) // refused
+		g.alone(n, i, j)
+		return
+	}
+	n, _, r := g.reader(RunLease, i, j)
+	reply, seq := g.runLease(n, r.Token, r.Refuse)
+	switch reply {
+	case leaseHit:
+		r.Seq, r.Ver, r.VTok, r.VSeq = seq, n.Redis.Ver, n.Redis.VTok, n.Redis.VSeq
+		r.PC = getDone
+	case leaseGranted:
+		r.LeaseSeq, r.Leased, r.Refuse = seq, 1, 0
+		r.PC = loading
+	case leaseBusy:
+		g.out = g.out[:len(g.out)-1] // it asks again
+	}
+	if g.from.Left.Timeouts > 0 {
+		n, _, r := g.reader(GiveUpLease, i, j)
+		n.Left.Timeouts--
+		if n.late(call{Kind: callLease, Token: r.Token}) {
+			g.alone(n, i, j)
+		} else {
+			g.out = g.out[:len(g.out)-1]
+		}
+	}
+}
+
+// tryFill is the last look at the queue before a fill.
+func (g *generator) tryFill(i, j int) {
+	n, in, r := g.reader(TryFill, i, j)
+	if in.Queue.Queued == 1 && g.on(PendingFillsNoRedis) {
+		g.release(n, r)
+		r.PC = land
+		return
+	}
+	r.PC = fillSent
+}
+
+// release gives up the lease, some time.
+func (g *generator) release(n *State, r *reader) {
+	if g.Releases {
+		n.late(call{Kind: callRelease, Token: r.Token}) // no room: it is left to expire
+	}
+	r.Token, r.LeaseSeq, r.Leased = 0, 0, 0
+}
+
+// fill is the fill under a lease.
+func (g *generator) fill(i, j int) {
+	if g.from.Instance[i].Isolated == 0 {
+		n, _, r := g.reader(RunFill, i, j)
+		stored := g.runFill(n, r.Token, r.LeaseSeq, r.Ver, g.Kinds[i][j] == Force)
+		r.PC = keep
+		switch {
+		case stored, !g.on(RejectedLoadIsNotKept):
+			r.Mark = r.Stamp.at(n.Redis.Seq)
+			r.Token, r.LeaseSeq, r.Leased = 0, 0, 0
+		default:
+			g.release(n, r)
+			r.PC = land
+		}
+	}
+	if g.from.Left.Timeouts > 0 || g.from.Instance[i].Isolated == 1 {
+		n, in, r := g.reader(GiveUpFill, i, j)
+		if in.Isolated == 0 {
+			n.Left.Timeouts--
+			if !n.late(call{Kind: callFill, Token: r.Token, Seq: r.LeaseSeq, Ver: r.Ver}) {
+				g.out = g.out[:len(g.out)-1]
+				return
+			}
+		}
+		r.Mark = r.Stamp.at(r.LeaseSeq)
+		r.Mark.Detached = 1
+		r.Token, r.LeaseSeq, r.Leased = 0, 0, 0
+		r.PC = keep
+	}
+}
+
+// loadAlone loads without Redis. The stamp and the load are one step: the
+// origin's answer can only be newer if it takes longer.
+func (g *generator) loadAlone(i, j int) {
+	n, in, r := g.reader(LoadAlone, i, j)
+	r.Stamp = g.stampNow(in)
+	r.Mark = r.Stamp.alone(in)
+	r.Ver = n.Origin
+	r.PC = keep
+}
+
+// keepCopy puts what the flight brings into L1, which may have no room for it.
+func (g *generator) keepCopy(i, j int) {
+	_, in, r := g.reader(Keep, i, j)
+	e := entry{Ver: r.Ver, Doomed: r.Doomed, Mark: r.Mark}
+	if g.supersedes(&e, &in.Entry) {
+		in.Entry = e
+	}
+	r.PC = land
+	if g.from.Left.Drops > 0 && !g.locked(&g.from.Instance[i]) {
+		n, in, r := g.reader(KeepNot, i, j)
+		n.Left.Drops--
+		if g.on(UnkeptReadsRaise) {
+			raise(&in.Stripe, r.Mark.AsOf)
+		}
+		r.PC = land
+	}
+}
+
+// land ends the flight. All who waited for it get what it brings; its leader
+// accepts it in the same step, since to hesitate makes no difference to it.
+func (g *generator) land(i, j int) {
+	n, in, r := g.reader(Land, i, j)
+	if r.Met == 1 && g.on(MetFlightsRaise) {
+		raise(&in.Stripe, r.Mark.AsOf)
+	}
+	if o := &in.Readers[1-j]; o.PC == waiting {
+		o.Ver, o.Tier, o.Doomed, o.Mark, o.Stamp, o.Local = r.Ver, r.Tier, r.Doomed, r.Mark, r.Stamp, r.Local
+		o.PC = joined
+	}
+	switch {
+	case !g.on(LeaderChecksFences), r.Attempt >= maxReloads, g.passes(in, &r.Stamp), g.valid(in, &r.Mark):
+		g.returns(n, i, j)
+	default:
+		r.again()
+	}
+}

@@ -1,0 +1,166 @@
+package model
+
+// generator enumerates the steps that are possible in a state.
+type generator struct {
+	*Scenario
+	rules Rules
+	from  *State
+	out   []step
+}
+
+// step is a possible step: what it leads to, and what it breaks.
+type step struct {
+	State  State
+	Action Action
+	Broken Property
+}
+
+func (g *generator) on(r Rule) bool { return g.rules.Has(r) }
+
+// next adds a step and returns the state that it leads to, for the caller to
+// change before it calls next again.
+func (g *generator) next(kind ActionKind, i, j int) *State {
+	g.out = append(g.out, step{
+		State:  *g.from,
+		Action: Action{Kind: kind, Instance: uint8(i), Reader: uint8(j)}, //nolint:gosec // both are tiny
+	})
+	return &g.out[len(g.out)-1].State
+}
+
+// arg notes a detail of the last step, for the trace.
+func (g *generator) arg(n uint8) { g.out[len(g.out)-1].Action.Arg = n }
+
+// broken notes that the last step breaks a guarantee.
+func (g *generator) broken(p Property) { g.out[len(g.out)-1].Broken = p }
+
+// successors returns all steps that are possible in s. The result is valid until
+// the next call.
+func (g *generator) successors(s *State) []step {
+	g.from, g.out = s, g.out[:0]
+	if !g.hurry() {
+		g.all()
+	}
+	for k := range g.out {
+		st := &g.out[k]
+		if st.Broken == Holds {
+			st.Broken = g.check(&st.State)
+		}
+		g.canonical(&st.State)
+	}
+	return g.out
+}
+
+func (g *generator) all() {
+	for i := range g.Instances {
+		in := &g.from.Instance[i]
+		if !in.alive() {
+			continue
+		}
+		if in.Odd > 0 {
+			g.rewrite(i)
+		}
+		g.probing(i)
+		g.hearing(i)
+		g.writing(i)
+		g.retrying(i)
+		for j := range in.Readers {
+			if g.Kinds[i][j] != None {
+				g.reading(i, j)
+			}
+		}
+	}
+	g.faults()
+}
+
+// hurried reports whether a process is to go on before anybody else does
+// anything. What its step does, nobody else can see or hinder, or a delay before
+// it makes the guarantees ask for less: to look at the delays as well would find
+// nothing more. Scenarios that are about just these steps say so.
+func (g *generator) hurried(s *State) bool {
+	for i := range g.Instances {
+		in := &s.Instance[i]
+		if g.probeHurries(in) || g.writerHurries(i, in) || g.readerHurries(in, 0) || g.readerHurries(in, 1) {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *generator) probeHurries(in *instance) bool {
+	return in.Probe.PC == probeSent && !g.SlowProbes && in.Isolated == 0
+}
+
+func (g *generator) writerHurries(i int, in *instance) bool {
+	return (in.Writer.PC == deleteDone || in.Writer.PC == deleteForget) && !g.reads(i)
+}
+
+func (g *generator) readerHurries(in *instance, j int) bool {
+	switch in.Readers[j].PC {
+	case begin, askPending, loaded, keep:
+		return !g.SlowFlights
+	case land:
+		return !g.SlowFlights && !g.locked(in)
+	default:
+		return false
+	}
+}
+
+// hurry adds the steps of the first process that hurries.
+func (g *generator) hurry() bool {
+	for i := range g.Instances {
+		in := &g.from.Instance[i]
+		switch {
+		case g.probeHurries(in):
+			g.probing(i)
+		case g.writerHurries(i, in):
+			g.writing(i)
+		case g.readerHurries(in, 0):
+			g.reading(i, 0)
+		case g.readerHurries(in, 1):
+			g.reading(i, 1)
+		default:
+			continue
+		}
+		return true
+	}
+	return false
+}
+
+// reads reports whether an instance has readers. What one without them holds
+// and hears is nobody's business.
+func (g *generator) reads(i int) bool { return g.Kinds[i] != [maxReaders]Kind{} }
+
+// initial is the state in which everything begins: a sequence which all
+// instances have heard and confirmed.
+func (g *generator) initial() State {
+	s := State{Origin: 1, Left: g.Budget}
+	begun := max(1, g.Begun)
+	s.Redis = redis{Seq: begun, Top: begun, Run: 1, ERun: 1}
+	if g.Warm {
+		s.Redis.Ver, s.Redis.VTok, s.Redis.VSeq = 1, 1, begun
+	}
+	if g.Replicated {
+		s.Replica = s.Redis
+	}
+	for i := range g.Instances {
+		in := &s.Instance[i]
+		in.Last, in.Run = begun, 1
+		in.Floor = 1
+		if begun > 1 {
+			in.Stripe = begun // the last invalidation was the key's
+		}
+	}
+	g.canonical(&s)
+	return s
+}
+
+// limits of the ages that are told apart.
+func (g *generator) expired() uint8 { return g.Bound + g.Extra + 1 }
+
+// grace is the age of an epoch from which on values of before it are gone, and
+// lost what the guarantees may have lost.
+func (g *generator) grace() uint8 { return 1 }
+
+// recovered is the age of a failover from which on the guarantees hold as
+// always.
+func (g *generator) recovered() uint8 { return g.Bound + g.grace() + 1 }

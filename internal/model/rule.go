@@ -1,0 +1,211 @@
+package model
+
+import "strconv"
+
+// Rule is something that the protocol does for a reason.
+type Rule uint8
+
+// Rules of the scripts in Redis.
+const (
+	// InvalidateRemovesValue: an invalidation removes the value from Redis.
+	InvalidateRemovesValue Rule = iota
+	// InvalidateRemovesLease: an invalidation removes the key lease, so that what was loaded before is refused.
+	InvalidateRemovesLease
+	// InvalidateCounts: an invalidation takes the next number of the sequence.
+	InvalidateCounts
+	// GrantIsExclusive: a lease is granted only where there is none.
+	GrantIsExclusive
+	// ReleaseComparesToken: only a lease's holder can give it up.
+	ReleaseComparesToken
+	// FillNeedsLease: a missing lease is never permission to fill.
+	FillNeedsLease
+	// FillComparesToken: a fill needs the lease with its own token.
+	FillComparesToken
+	// FillComparesSequence: a fill needs the lease with the sequence of its own grant.
+	FillComparesSequence
+	// FillCountsReplacing: a fill that replaces a value counts like an invalidation.
+	FillCountsReplacing
+	// BeginInvalidates: Set invalidates before it fills.
+	BeginInvalidates
+	// LostSequenceGrows: a lost sequence comes back larger than it was.
+	LostSequenceGrows
+
+	// Rules of a read.
+
+	// CopyNeedsLease: a copy is served only while the partition's lease or the copy itself is within the bound.
+	CopyNeedsLease
+	// LeaseBeforeFences: in Valid, the lease is loaded before the fences.
+	LeaseBeforeFences
+	// GenerationLast: in Valid, the generation is loaded after the fences.
+	GenerationLast
+	// StripeVoids: a copy older than its stripe is void.
+	StripeVoids
+	// FloorVoids: a copy older than the floor is void.
+	FloorVoids
+	// GenerationVoids: a copy of another generation is void.
+	GenerationVoids
+	// StampReadsGenerationFirst: a stamp loads the generation before the fences.
+	StampReadsGenerationFirst
+	// StampBeforeRead: the stamp is taken before the first step of what it stamps.
+	StampBeforeRead
+	// StampBeforePending: a reader takes its stamp before it asks whether an invalidation is pending.
+	StampBeforePending
+	// JoinChecksFences: who joins an older flight discards what it brings if something was heard meanwhile.
+	JoinChecksFences
+	// JoinNeedsLease: who joins an older flight discards what it brings if the bound has passed unconfirmed.
+	JoinNeedsLease
+	// JoinLeaseBeforeFences: and looks at the lease first.
+	JoinLeaseBeforeFences
+	// JoinJudgesCopy: and judges what that took from L1 by its own mark.
+	JoinJudgesCopy
+	// LoadAfterGrant: the origin is read after the lease was granted.
+	LoadAfterGrant
+	// RejectedLoadIsNotKept: what a load brought is not cached if its fill was refused.
+	RejectedLoadIsNotKept
+	// RejectedSetIsNotKept: nor is the value of a Set.
+	RejectedSetIsNotKept
+	// SetStampsBeforeBegin: a Set takes its stamp before it begins.
+	SetStampsBeforeBegin
+	// MetFlightsRaise: a flight that met another in the air raises the stripe to what it read.
+	MetFlightsRaise
+	// UnkeptReadsRaise: a read whose value L1 does not keep raises the stripe to what it read.
+	UnkeptReadsRaise
+	// DetachedEnds: a copy that was made without Redis lives for the bound, whatever the lease says.
+	DetachedEnds
+
+	// Rules of the subscriber and the prober.
+
+	// MessageRaisesStripe: a message voids the older copies of its key.
+	MessageRaisesStripe
+	// GapRaisesFloor: a message after a missing one voids everything older.
+	GapRaisesFloor
+	// StripeBeforeLast: a message raises the stripe before last.
+	StripeBeforeLast
+	// ProbeNotesTimeFirst: the time of a probe is noted before it is sent.
+	ProbeNotesTimeFirst
+	// ProbeWaitsForMessages: a lease is granted only where last has reached the sequence, or the floor makes up for it.
+	ProbeWaitsForMessages
+	// FloorBeforeLease: the probe raises the floor before it renews the lease.
+	FloorBeforeLease
+	// RewoundVoids: an answer below what was heard before the probe voids everything.
+	RewoundVoids
+	// RewriteIsOdd: stripes are rewritten only while the generation is odd.
+	RewriteIsOdd
+	// OddIsNoGeneration: no stamp carries an odd generation.
+	OddIsNoGeneration
+	// ProbeWrites: a probe writes, so that a primary that refuses writes grants no lease.
+	ProbeWrites
+	// EpochMovesSequence: the first probe of a new primary moves the sequence above all that there was.
+	EpochMovesSequence
+	// EpochEndsValues: values from before a failover die with the grace.
+	EpochEndsValues
+	// EpochVoids: an instance that hears of a new primary voids all its copies and reads under way.
+	EpochVoids
+	// AcknowledgedIsReplayed: an instance sends its invalidations again to a new primary.
+	AcknowledgedIsReplayed
+
+	// Rules of a writer and of the retry queue.
+
+	// DeleteRaisesStripe: a writer raises its own stripe before it returns.
+	DeleteRaisesStripe
+	// OldNumberRestarts: an invalidation whose number is not above what was heard voids everything here.
+	OldNumberRestarts
+	// UnknownIsQueued: an invalidation of unknown outcome is queued.
+	UnknownIsQueued
+	// UnknownVoids: and voids this instance's copies and flights of the key.
+	UnknownVoids
+	// QueueBeforeVoid: it is queued before it voids.
+	QueueBeforeVoid
+	// PendingReadsNoRedis: while it is queued, Redis is not read for the key.
+	PendingReadsNoRedis
+	// PendingFillsNoRedis: while it is queued, Redis is not filled for the key.
+	PendingFillsNoRedis
+	// RetryRaisesBeforeLeaving: a confirmed retry raises the stripe before it leaves the queue.
+	RetryRaisesBeforeLeaving
+	// ReaddedStays: what was queued again during an attempt stays.
+	ReaddedStays
+
+	// Rules that are redundant in the model; see [Mutants] for why they are there.
+
+	// LocalDeleteForgets: a writer lets go of its flights.
+	LocalDeleteForgets
+	// NewerStays: of two copies L1 keeps the newer.
+	NewerStays
+	// LeaderChecksFences: who leads a flight discards what it brought if something was heard meanwhile.
+	LeaderChecksFences
+	// ProbeNotesLastFirst: what was heard is noted before the probe is sent.
+	ProbeNotesLastFirst
+	// LeaseMovesForward: a late answer does not shorten the lease.
+	LeaseMovesForward
+	// RestartVoids: a probe that had to create the sequence voids everything and grants no lease.
+	RestartVoids
+
+	// Rules that the code does not follow yet; see [Holes].
+
+	// RedisNeedsLease: a value in Redis is used only under a live lease of its partition.
+	RedisNeedsLease
+	// EpochIsNamed: an epoch that was lost and made anew is another one, also at the same number.
+	EpochIsNamed
+	// DeleteVoids: a writer voids its copies and flights of the key whatever number it got.
+	DeleteVoids
+
+	ruleCount
+)
+
+var ruleNames = [ruleCount]string{
+	"InvalidateRemovesValue", "InvalidateRemovesLease", "InvalidateCounts", "GrantIsExclusive", "ReleaseComparesToken",
+	"FillNeedsLease", "FillComparesToken", "FillComparesSequence", "FillCountsReplacing", "BeginInvalidates", "LostSequenceGrows",
+	"CopyNeedsLease", "LeaseBeforeFences", "GenerationLast", "StripeVoids", "FloorVoids", "GenerationVoids",
+	"StampReadsGenerationFirst", "StampBeforeRead", "StampBeforePending", "JoinChecksFences", "JoinNeedsLease",
+	"JoinLeaseBeforeFences", "JoinJudgesCopy", "LoadAfterGrant", "RejectedLoadIsNotKept", "RejectedSetIsNotKept", "SetStampsBeforeBegin",
+	"MetFlightsRaise", "UnkeptReadsRaise", "DetachedEnds",
+	"MessageRaisesStripe", "GapRaisesFloor", "StripeBeforeLast", "ProbeNotesTimeFirst", "ProbeWaitsForMessages",
+	"FloorBeforeLease", "RewoundVoids", "RewriteIsOdd", "OddIsNoGeneration", "ProbeWrites", "EpochMovesSequence",
+	"EpochEndsValues", "EpochVoids", "AcknowledgedIsReplayed",
+	"DeleteRaisesStripe", "OldNumberRestarts", "UnknownIsQueued", "UnknownVoids", "QueueBeforeVoid", "PendingReadsNoRedis",
+	"PendingFillsNoRedis", "RetryRaisesBeforeLeaving", "ReaddedStays",
+	"LocalDeleteForgets", "NewerStays", "LeaderChecksFences", "ProbeNotesLastFirst", "LeaseMovesForward", "RestartVoids",
+	"RedisNeedsLease", "EpochIsNamed", "DeleteVoids",
+}
+
+// String returns the name of the rule.
+func (r Rule) String() string {
+	if r < ruleCount {
+		return ruleNames[r]
+	}
+	return "Rule(" + strconv.Itoa(int(r)) + ")"
+}
+
+// AllRules returns every rule that there is.
+func AllRules() []Rule {
+	all := make([]Rule, ruleCount)
+	for i := range all {
+		all[i] = Rule(i) //nolint:gosec // fewer than 256
+	}
+	return all
+}
+
+// Rules is a set of rules. The zero Rules is empty.
+type Rules uint64
+
+// RulesOf returns the set of the given rules.
+func RulesOf(rules ...Rule) Rules { return Rules(0).With(rules...) }
+
+// With returns the set with more rules.
+func (s Rules) With(rules ...Rule) Rules {
+	for _, r := range rules {
+		s |= 1 << r
+	}
+	return s
+}
+
+// Without returns the set with fewer rules.
+func (s Rules) Without(rules ...Rule) Rules {
+	for _, r := range rules {
+		s &^= 1 << r
+	}
+	return s
+}
+
+// Has reports whether the rule is in the set.
+func (s Rules) Has(r Rule) bool { return s>>r&1 == 1 }

@@ -1,0 +1,58 @@
+package model
+
+// Kind is what a reader does.
+type Kind uint8
+
+// Kinds of readers.
+const (
+	None      Kind = iota // there is no such reader
+	Get                   // asks the tiers
+	GetOrLoad             // and then the origin
+	Force                 // the origin at once
+)
+
+// Scenario is a configuration of the model: who there is, and what happens.
+type Scenario struct {
+	Name string
+	Doc  string // what it is for
+
+	Instances int
+	Kinds     [maxInstances][maxReaders]Kind
+	Ops       [maxInstances][]Op // of each instance's writer, in order
+	Serial    bool               // writers wait for each other
+	Bound     uint8              // the bound on staleness, in ticks
+	Extra     uint8              // ticks that are granted on top of it, where more is not promised
+
+	Ticks      bool // time passes
+	Timely     bool // but never so much that a lease ends
+	Probes     [maxInstances]bool
+	Deaf       bool // no message is ever heard
+	Warm       bool // Redis holds a value at the beginning
+	Monotone   bool // G3 is looked at; it is not promised where Redis evicts or forces happen
+	Replicated bool // there is a replica, which may fall behind
+	Runs       bool // run ids are known
+	Forgetful  bool // instances do not remember what they have invalidated
+	Releases   bool // leases that are given up are released
+
+	SlowFlights bool  // others come between the steps of a flight that only its instance sees
+	SlowProbes  bool  // and between noting the time of a probe and running it
+	FineReads   bool  // a look at L1 takes four steps
+	FineStamps  bool  // a stamp takes two
+	FineHears   bool  // a message takes two
+	FineRewinds bool  // a rewind takes three
+	Unlocked    bool  // messages and probes do not wait for each other
+	Begun       uint8 // the sequence's first number. Defaults to 1
+	RewindFrom  uint8 // the sequence goes back from this number at least
+	Unheard     bool  // also if not everybody has heard it
+
+	Budget Budget
+}
+
+// pair is two readers of a kind, one is one.
+func pair(k Kind) [maxReaders]Kind { return [maxReaders]Kind{k, k} }
+func one(k Kind) [maxReaders]Kind  { return [maxReaders]Kind{k} }
+
+// AsBuilt are the rules that the code follows.
+func AsBuilt() Rules {
+	return RulesOf(AllRules()...).Without(RedisNeedsLease, EpochIsNamed, DeleteVoids)
+}
