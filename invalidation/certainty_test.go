@@ -309,6 +309,31 @@ func TestAnotherPrimaryBeginsAnEpoch(t *testing.T) {
 	}
 }
 
+// A read that is under way while the primary changes may be answered by the new
+// one with a value whose invalidation only the former one knew, as of a sequence
+// that another instance has moved up already. That value ends with the grace of
+// the epoch, which the reader does not know yet; its copy must not outlive that.
+func TestAReadFromBeforeAnotherPrimaryIsVoidOnceThatIsKnown(t *testing.T) {
+	s := persistent(t)
+	n := started(t, s.Client(t))
+	k := n.key(1, 0)
+	stamp := n.fences.Stamp(k.Hash)
+	former, _, _ := n.Epoch(1)
+	s.Stop()
+	s.Restart()
+	n.eventually("the change", func() bool { seq, _, _ := n.Epoch(1); return seq != former })
+	n.confirmed()
+
+	now := n.copyOf(k)
+	m := stamp.At(now.Sequence())
+	if n.valid(&m) {
+		t.Error("a copy whose read began before the change is valid")
+	}
+	if !n.valid(now) {
+		t.Error("a copy whose read began after it is not")
+	}
+}
+
 // A replica takes over that has missed an invalidation, and then counts as many
 // as the former primary had: its number alone would be taken for a
 // confirmation.

@@ -156,6 +156,13 @@ func (r *round) takePartition(p int, runID string, a partitionAnswer) {
 	e := b.epochs[p].Swap(&a.epoch)
 	if e != nil && e.seq != a.epoch.seq {
 		cause = &b.counters.flushes.failover
+		// The floor is not enough. Another instance probes the new primary first
+		// and moves the sequence up; a read here that does not know the epoch yet
+		// gets, as of that sequence, a value whose invalidation was lost; then
+		// this answer raises the floor to the same sequence. The copy would pass,
+		// with a life that knows no grace. The epoch comes first: who takes a
+		// stamp of the new generation finds it.
+		b.fences.VoidPartition(p)
 	}
 	// An epoch has no life: where it was made anew Redis has lost the partition.
 	// FLUSHALL, and the server's clock is set back; an invalidation creates the
