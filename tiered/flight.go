@@ -131,6 +131,12 @@ func (r *region) acceptable(out *outcome, kind flightKind, arrival int64, attemp
 	if !own && !fences.Confirmed(&out.stamp) {
 		return false
 	}
+	if !own && out.source == SourceL1 {
+		// The flight found a copy in L1, good then, but read perhaps the bound
+		// before. The flight's own age says nothing about it.
+		_, ok := fences.Valid(&out.mark)
+		return ok
+	}
 	fresh := fences.Passes(&out.stamp)
 	if !fresh && out.mark.Generation != 0 {
 		_, fresh = fences.Valid(&out.mark)

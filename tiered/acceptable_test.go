@@ -1,0 +1,37 @@
+package tiered
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/doppio-cache/doppio/internal/fence"
+)
+
+// A flight finds a copy in L1 that is good for a moment longer, and takes a
+// while to land. A caller that comes when the copy is past the bound, and
+// joins, must not get it: the flight is young, but what it brings is not.
+func TestWhoJoinsAFlightJudgesACopyFromL1ByItsOwnMark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const hash = 7
+		fences := fence.New(1, time.Second, 1<<20)
+		r := &region{node: &Node{fences: fences}}
+		fences.Observe(0, 0, 0, fences.Now()) // a lease from now on
+		read := fences.Stamp(hash)
+		out := &outcome{source: SourceL1, mark: read.At(1)}
+		time.Sleep(900 * time.Millisecond) //nolint:forbidigo // moves the bubble's clock
+		out.stamp = fences.Stamp(hash)
+		arrival := fences.Now() + 1
+		if !r.acceptable(out, flightLoad, arrival, 0) {
+			t.Error("a caller that comes within the bound does not get the copy")
+		}
+		time.Sleep(200 * time.Millisecond) //nolint:forbidigo // moves the bubble's clock
+		if r.acceptable(out, flightLoad, fences.Now(), 0) {
+			t.Error("a caller that comes after the bound gets the copy")
+		}
+		fences.Observe(0, 0, 0, fences.Now())
+		if !r.acceptable(out, flightLoad, fences.Now(), 0) {
+			t.Error("a caller that comes after the copy was confirmed again does not get it")
+		}
+	})
+}
