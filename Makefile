@@ -15,7 +15,7 @@ SEEDS    ?= 1000
 FIRST    ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help fmt lint test race sim fuzz bench tidy
+.PHONY: help fmt lint test race model sim chaos outages fuzz bench tidy
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,9 @@ test: ## Test everything: installs redis-server if it may, then vet and go test 
 race: ## Test the root module, or PKG, under the race detector, COUNT times, with the servers that are there
 	go test -race -count=$(COUNT) -timeout 8m $(PKG)
 
+model: ## Explore the long scenarios of the protocol's model: states, depth and time of each (some minutes)
+	go run ./internal/model/check
+
 sim: ## Simulate SEEDS (1000) fleets under faults, from seed FIRST (1) on, and check every read against the guarantees
 	go test -race -count=1 -timeout 0 -run '^TestSeeds$$' ./internal/sim -first $(FIRST) -seeds $(SEEDS)
 
@@ -42,7 +45,6 @@ fuzz: ## Run each fuzz target of every module for FUZZTIME (30s)
 bench: ## Run the root's benchmarks (BENCH selects), each beside what it is built on
 	go test -run '^$$' -bench '$(BENCH)' -benchmem .
 
-.PHONY: outages
 outages: ## Break a real Redis in eight ways and print what callers notice: the table of docs/outages.md (6 min)
 	@cd internal/trials/outages && go test -count=1 -timeout 30m -run '^TestTable$$' -table
 

@@ -3,6 +3,8 @@ package model
 import "slices"
 
 // canonical gives states that differ in names only the same form.
+//
+//go:norace
 func (g *generator) canonical(s *State) {
 	if s.Late != ([maxLate]call{}) {
 		slices.SortFunc(s.Late[:], compareCalls)
@@ -20,6 +22,8 @@ func (g *generator) canonical(s *State) {
 
 // dropDead forgets copies that can never be valid again, and what makes stamps
 // differ that can never pass again.
+//
+//go:norace
 func (g *generator) dropDead(in *instance) {
 	if g.FineRewinds {
 		return
@@ -28,7 +32,8 @@ func (g *generator) dropDead(in *instance) {
 		in.Entry = entry{}
 	}
 	for j := range in.Readers {
-		if st := &in.Readers[j].Stamp; st.Floor > 0 && !g.passes(in, st) {
+		r := &in.Readers[j]
+		if st := &r.Stamp; st.Floor > 0 && r.PC != stampFences && !g.passes(in, st) {
 			st.Fence, st.Floor = 0, 1
 		}
 	}
@@ -36,6 +41,8 @@ func (g *generator) dropDead(in *instance) {
 
 // dropDominated forgets confirmations that ask for less than a later one does
 // of everybody.
+//
+//go:norace
 func (g *generator) dropDominated(s *State) {
 	for k := maxVersions - 1; k > 0; k-- {
 		a := &s.Acks[k]
@@ -49,14 +56,18 @@ func (g *generator) dropDominated(s *State) {
 	}
 }
 
+//go:norace
 func compareCalls(a, b call) int { return int(b.number()) - int(a.number()) }
 
+//go:norace
 func (c call) number() uint32 {
 	return uint32(c.Kind)<<24 | uint32(c.Token)<<16 | uint32(c.Seq)<<8 | uint32(c.Ver)
 }
 
 // less orders readers by what they differ in most. Where it cannot tell, two
 // states that are alike are both looked at, which costs only time.
+//
+//go:norace
 func less(a, b *reader) bool {
 	if a.PC != b.PC {
 		return a.PC < b.PC
@@ -64,6 +75,7 @@ func less(a, b *reader) bool {
 	return a.number() < b.number()
 }
 
+//go:norace
 func (r *reader) number() uint64 {
 	n := uint64(0)
 	for _, f := range [...]uint8{

@@ -83,7 +83,7 @@ func fillScenarios() []*Scenario {
 		{
 			Name: "set and bound", Doc: "an instance sets and reads, another deletes meanwhile",
 			Instances: 2, Kinds: kinds{one(Get)}, Ops: ops{{Set}, {Delete}}, Bound: 1, Serial: true,
-			Ticks: true, Probes: probes{true},
+			Ticks: true, Timely: true, Probes: probes{true},
 		},
 		{
 			Name: "set and queue", Doc: "an instance sets while a Delete of it fails",
@@ -91,8 +91,8 @@ func fillScenarios() []*Scenario {
 			Budget: Budget{Failing: 1},
 		},
 		{
-			Name: "set late", Doc: "an instance sets, another deletes; requests run late or twice",
-			Instances: 2, Kinds: kinds{one(Get)}, Ops: ops{{Set}, {Delete}}, Bound: 1, Serial: true,
+			Name: "set late", Doc: "an instance sets, another deletes; a request runs late",
+			Instances: 2, Kinds: kinds{one(Get)}, Ops: ops{{Set}, {Delete}}, Bound: 1, Serial: true, Deaf: true,
 			Budget: Budget{Repeats: 1, Timeouts: 1},
 		},
 	}
@@ -223,6 +223,11 @@ func LongScenarios() []*Scenario {
 			Instances: 2, Kinds: kinds{1: pair(GetOrLoad)}, Ops: ops{{Delete}}, Bound: 1,
 			Ticks: true, Timely: true, Probes: probes{1: true}, FineStamps: true,
 			Budget: Budget{Rewinds: 1}, Begun: 3, RewindFrom: 3,
+		},
+		{
+			Name: "long set", Doc: "an instance sets, another deletes, one reads and hears of it; a request runs late, one twice",
+			Instances: 2, Kinds: kinds{one(Get)}, Ops: ops{{Set}, {Delete}}, Bound: 1, Serial: true,
+			Budget: Budget{Repeats: 1, Timeouts: 1},
 		},
 		{
 			Name: "long rewind", Doc: "the sequence goes back, and probes are slow",

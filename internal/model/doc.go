@@ -48,6 +48,9 @@
 // depends on it), memory models (every atomic load and store is one step), and
 // renewal of key leases (a lease may end at any time here anyway).
 //
+// The functions of the search are left out of the race detector's sight
+// (go:norace): there is one goroutine, and a state is copied some million times.
+//
 // Tags, clearing of a region and writes under a tombstone are not modelled yet.
 // Each is more of the same: fields of [State], steps of a process in a file of
 // its own that generator.successors calls, rules, and a scenario.

@@ -1,6 +1,8 @@
 package model
 
 // faults adds what nobody does.
+//
+//go:norace
 func (g *generator) faults() {
 	g.tick()
 	g.runLate()
@@ -30,6 +32,8 @@ func (g *generator) faults() {
 }
 
 // tick lets time pass.
+//
+//go:norace
 func (g *generator) tick() {
 	if !g.Ticks || g.Timely && g.endsLease() {
 		return
@@ -78,6 +82,8 @@ func (g *generator) tick() {
 }
 
 // endsLease reports whether a tick would end the lease of an instance that reads.
+//
+//go:norace
 func (g *generator) endsLease() bool {
 	for i := range g.Instances {
 		if in := &g.from.Instance[i]; in.alive() && g.reads(i) && in.Lease >= g.Bound {
@@ -88,6 +94,8 @@ func (g *generator) endsLease() bool {
 }
 
 // late leaves a request behind, and reports whether there was room for it.
+//
+//go:norace
 func (s *State) late(c call) bool {
 	for k := range s.Late {
 		if s.Late[k].Kind == noCall {
@@ -99,6 +107,8 @@ func (s *State) late(c call) bool {
 }
 
 // runLate runs a request that nobody waits for any more.
+//
+//go:norace
 func (g *generator) runLate() {
 	for k, c := range g.from.Late {
 		if c.Kind == noCall {
@@ -127,6 +137,8 @@ func (g *generator) runLate() {
 }
 
 // repeat lets a request that is under way run a second time, later.
+//
+//go:norace
 func (g *generator) repeat() {
 	if g.from.Left.Repeats == 0 {
 		return
@@ -161,6 +173,8 @@ func (g *generator) repeat() {
 }
 
 // loseKeys is what Redis may lose of a key.
+//
+//go:norace
 func (g *generator) loseKeys() {
 	s := g.from
 	if s.Left.Expiries > 0 && s.Redis.LTok != 0 {
@@ -181,6 +195,8 @@ func (g *generator) loseKeys() {
 }
 
 // loseAll is what Redis may lose altogether.
+//
+//go:norace
 func (g *generator) loseAll() {
 	s := g.from
 	if s.Left.Flushes > 0 && s.Redis.Seq != 0 {
@@ -201,6 +217,8 @@ func (g *generator) loseAll() {
 
 // allHeard reports whether all numbers that were handed out have been heard by
 // those who read, and before they sent what is under way.
+//
+//go:norace
 func (g *generator) allHeard(s *State) bool {
 	for i := range g.Instances {
 		in := &s.Instance[i]
@@ -212,6 +230,8 @@ func (g *generator) allHeard(s *State) bool {
 }
 
 // failover is what happens to the primary.
+//
+//go:norace
 func (g *generator) failover() {
 	s := g.from
 	if g.Replicated && s.Left.Failovers > 0 && s.Replica != s.Redis {
@@ -250,6 +270,8 @@ func (g *generator) failover() {
 }
 
 // promote brings a replica to power.
+//
+//go:norace
 func (s *State) promote(r redis) {
 	top, run := s.Redis.Top, s.Redis.Run
 	s.Redis = r

@@ -3,9 +3,13 @@ package model
 // The fences of an instance, as package fence has them.
 
 // confirmed reports whether the lease of the partition is within the bound.
+//
+//go:norace
 func (g *generator) confirmed(in *instance) bool { return in.Lease <= g.Bound }
 
 // within is the part of Valid that is about time.
+//
+//go:norace
 func (g *generator) within(in *instance, m *mark) bool {
 	if !g.on(CopyNeedsLease) {
 		return true
@@ -14,34 +18,45 @@ func (g *generator) within(in *instance, m *mark) bool {
 	return leased || m.T0 <= g.Bound
 }
 
+//go:norace
 func (g *generator) passesStripe(in *instance, m *mark) bool {
 	return !g.on(StripeVoids) || m.Void == 1 && m.AsOf >= in.Stripe
 }
 
+//go:norace
 func (g *generator) passesFloor(in *instance, m *mark) bool {
 	return !g.on(FloorVoids) || m.AsOf >= in.Floor
 }
 
+//go:norace
 func (g *generator) passesGeneration(m *mark) bool {
 	return !g.on(GenerationVoids) || m.Gen == 1
 }
 
 // passesFences is the part of Valid that is not about time.
+//
+//go:norace
 func (g *generator) passesFences(in *instance, m *mark) bool {
 	return m.AsOf > 0 && g.passesStripe(in, m) && g.passesFloor(in, m) && g.passesGeneration(m)
 }
 
 // valid is Valid in one step.
+//
+//go:norace
 func (g *generator) valid(in *instance, m *mark) bool {
 	return g.within(in, m) && g.passesFences(in, m)
 }
 
 // passes reports whether nothing was heard since the stamp was taken.
+//
+//go:norace
 func (g *generator) passes(in *instance, st *stamp) bool {
 	return st.Void == 1 && st.Fence >= in.Stripe && st.Floor >= in.Floor && st.Gen == 1
 }
 
 // stampNow takes a stamp in one step.
+//
+//go:norace
 func (g *generator) stampNow(in *instance) stamp {
 	st := stamp{Gen: 1}
 	if in.Odd > 0 && g.on(OddIsNoGeneration) {
@@ -51,31 +66,41 @@ func (g *generator) stampNow(in *instance) stamp {
 	return st
 }
 
+//go:norace
 func (st *stamp) readFences(in *instance) {
 	st.Void, st.Fence, st.Floor = 1, in.Stripe, max(in.Floor, in.Stripe)
 }
 
 // at is the mark of a copy that Redis handed out, or accepted, at a sequence.
+//
+//go:norace
 func (st *stamp) at(seq uint8) mark {
 	return mark{Gen: st.Gen, Void: st.Void, AsOf: seq, T0: st.T0}
 }
 
 // alone is the mark of a copy that was made without Redis. It includes all that
 // was heard when the stamp was taken.
+//
+//go:norace
 func (st *stamp) alone(in *instance) mark {
 	m := st.at(max(in.Last, in.Floor, in.Stripe))
 	m.Detached = 1
 	return m
 }
 
+//go:norace
 func raise(v *uint8, n uint8) { *v = max(*v, n) }
 
 // gone reports whether a copy can never be valid again.
+//
+//go:norace
 func (g *generator) gone(in *instance, m *mark) bool {
 	return !g.FineRewinds && (!g.passesFences(in, m) || m.Detached == 1 && g.on(DetachedEnds) && m.T0 > g.Bound)
 }
 
 // supersedes reports whether L1 keeps e rather than old.
+//
+//go:norace
 func (g *generator) supersedes(e, old *entry) bool {
 	a, b := &e.Mark, &old.Mark
 	switch {
@@ -94,6 +119,8 @@ func (g *generator) supersedes(e, old *entry) bool {
 
 // eachMark calls f for everything on an instance that carries a generation and
 // a count of voidings.
+//
+//go:norace
 func (in *instance) eachMark(f func(gen, void *uint8)) {
 	f(&in.Entry.Mark.Gen, &in.Entry.Mark.Void)
 	f(&in.Writer.Stamp.Gen, &in.Writer.Stamp.Void)
@@ -106,11 +133,15 @@ func (in *instance) eachMark(f func(gen, void *uint8)) {
 }
 
 // void counts a voiding of the stripe.
+//
+//go:norace
 func (in *instance) void() {
 	in.eachMark(func(_, void *uint8) { *void = 0 })
 }
 
 // newGeneration makes everything be of an earlier generation.
+//
+//go:norace
 func (in *instance) newGeneration() {
 	in.eachMark(func(gen, _ *uint8) { *gen = 0 })
 }
@@ -118,6 +149,8 @@ func (in *instance) newGeneration() {
 // rewind starts the instance over at a sequence, under a new generation. With
 // [Scenario].FineRewinds it takes three steps; the first is done here, the
 // others by rewrite. Nobody but readers comes in between: writers hold a lock.
+//
+//go:norace
 func (g *generator) rewind(in *instance, seq uint8) {
 	if !g.FineRewinds {
 		in.newGeneration()
@@ -133,6 +166,8 @@ func (g *generator) rewind(in *instance, seq uint8) {
 }
 
 // rewrite goes on with a rewind.
+//
+//go:norace
 func (g *generator) rewrite(i int) {
 	n := g.next(Rewrite, i, 0)
 	in := &n.Instance[i]
@@ -146,6 +181,8 @@ func (g *generator) rewrite(i int) {
 }
 
 // locked reports whether somebody holds the lock of the partition's writers.
+//
+//go:norace
 func (g *generator) locked(in *instance) bool {
 	if in.Odd > 0 {
 		return true

@@ -1,6 +1,8 @@
 package model
 
 // flying adds the steps of a flight.
+//
+//go:norace
 func (g *generator) flying(i, j int) {
 	from := &g.from.Instance[i]
 	switch from.Readers[j].PC {
@@ -38,6 +40,8 @@ func (g *generator) flying(i, j int) {
 }
 
 // askPending decides whether Redis may be used, after another look at L1.
+//
+//go:norace
 func (g *generator) askPending(i, j int) {
 	s, in := g.from, &g.from.Instance[i]
 	kind := g.Kinds[i][j]
@@ -64,6 +68,8 @@ func (g *generator) askPending(i, j int) {
 }
 
 // alone goes on without Redis. Who only reads has nowhere else to look.
+//
+//go:norace
 func (g *generator) alone(n *State, i, j int) {
 	r := &n.Instance[i].Readers[j]
 	if g.Kinds[i][j] == Get {
@@ -76,6 +82,8 @@ func (g *generator) alone(n *State, i, j int) {
 }
 
 // fails ends a flight that brings nothing.
+//
+//go:norace
 func (g *generator) fails(n *State, i, j int) {
 	in := &n.Instance[i]
 	in.Readers[j].clear()
@@ -85,6 +93,8 @@ func (g *generator) fails(n *State, i, j int) {
 }
 
 // get is MGET.
+//
+//go:norace
 func (g *generator) get(i, j int) {
 	n, in, r := g.reader(RunGet, i, j)
 	from := &n.Redis
@@ -101,6 +111,8 @@ func (g *generator) get(i, j int) {
 }
 
 // takeValue judges what MGET or get-or-lease has answered.
+//
+//go:norace
 func (g *generator) takeValue(i, j int) {
 	n, in, r := g.reader(TakeValue, i, j)
 	if !g.on(StampBeforeRead) {
@@ -135,6 +147,8 @@ func (g *generator) takeValue(i, j int) {
 }
 
 // lease is get-or-lease.
+//
+//go:norace
 func (g *generator) lease(i, j int) {
 	if g.from.Instance[i].Isolated == 1 {
 		n, _, _ := g.reader(GiveUpLease, i, j) // refused
@@ -165,6 +179,8 @@ func (g *generator) lease(i, j int) {
 }
 
 // tryFill is the last look at the queue before a fill.
+//
+//go:norace
 func (g *generator) tryFill(i, j int) {
 	n, in, r := g.reader(TryFill, i, j)
 	if in.Queue.Queued == 1 && g.on(PendingFillsNoRedis) {
@@ -176,6 +192,8 @@ func (g *generator) tryFill(i, j int) {
 }
 
 // release gives up the lease, some time.
+//
+//go:norace
 func (g *generator) release(n *State, r *reader) {
 	if g.Releases {
 		n.late(call{Kind: callRelease, Token: r.Token}) // no room: it is left to expire
@@ -184,6 +202,8 @@ func (g *generator) release(n *State, r *reader) {
 }
 
 // fill is the fill under a lease.
+//
+//go:norace
 func (g *generator) fill(i, j int) {
 	if g.from.Instance[i].Isolated == 0 {
 		n, _, r := g.reader(RunFill, i, j)
@@ -216,6 +236,8 @@ func (g *generator) fill(i, j int) {
 
 // loadAlone loads without Redis. The stamp and the load are one step: the
 // origin's answer can only be newer if it takes longer.
+//
+//go:norace
 func (g *generator) loadAlone(i, j int) {
 	n, in, r := g.reader(LoadAlone, i, j)
 	r.Stamp = g.stampNow(in)
@@ -225,6 +247,8 @@ func (g *generator) loadAlone(i, j int) {
 }
 
 // keepCopy puts what the flight brings into L1, which may have no room for it.
+//
+//go:norace
 func (g *generator) keepCopy(i, j int) {
 	_, in, r := g.reader(Keep, i, j)
 	e := entry{Ver: r.Ver, Doomed: r.Doomed, Mark: r.Mark}
@@ -244,6 +268,8 @@ func (g *generator) keepCopy(i, j int) {
 
 // land ends the flight. All who waited for it get what it brings; its leader
 // accepts it in the same step, since to hesitate makes no difference to it.
+//
+//go:norace
 func (g *generator) land(i, j int) {
 	n, in, r := g.reader(Land, i, j)
 	if r.Met == 1 && g.on(MetFlightsRaise) {

@@ -15,10 +15,13 @@ type step struct {
 	Broken Property
 }
 
+//go:norace
 func (g *generator) on(r Rule) bool { return g.rules.Has(r) }
 
 // next adds a step and returns the state that it leads to, for the caller to
 // change before it calls next again.
+//
+//go:norace
 func (g *generator) next(kind ActionKind, i, j int) *State {
 	g.out = append(g.out, step{
 		State:  *g.from,
@@ -28,13 +31,19 @@ func (g *generator) next(kind ActionKind, i, j int) *State {
 }
 
 // arg notes a detail of the last step, for the trace.
+//
+//go:norace
 func (g *generator) arg(n uint8) { g.out[len(g.out)-1].Action.Arg = n }
 
 // broken notes that the last step breaks a guarantee.
+//
+//go:norace
 func (g *generator) broken(p Property) { g.out[len(g.out)-1].Broken = p }
 
 // successors returns all steps that are possible in s. The result is valid until
 // the next call.
+//
+//go:norace
 func (g *generator) successors(s *State) []step {
 	g.from, g.out = s, g.out[:0]
 	if !g.hurry() {
@@ -50,6 +59,7 @@ func (g *generator) successors(s *State) []step {
 	return g.out
 }
 
+//go:norace
 func (g *generator) all() {
 	for i := range g.Instances {
 		in := &g.from.Instance[i]
@@ -76,6 +86,8 @@ func (g *generator) all() {
 // anything. What its step does, nobody else can see or hinder, or a delay before
 // it makes the guarantees ask for less: to look at the delays as well would find
 // nothing more. Scenarios that are about just these steps say so.
+//
+//go:norace
 func (g *generator) hurried(s *State) bool {
 	for i := range g.Instances {
 		in := &s.Instance[i]
@@ -86,14 +98,17 @@ func (g *generator) hurried(s *State) bool {
 	return false
 }
 
+//go:norace
 func (g *generator) probeHurries(in *instance) bool {
 	return in.Probe.PC == probeSent && !g.SlowProbes && in.Isolated == 0
 }
 
+//go:norace
 func (g *generator) writerHurries(i int, in *instance) bool {
 	return (in.Writer.PC == deleteDone || in.Writer.PC == deleteForget) && !g.reads(i)
 }
 
+//go:norace
 func (g *generator) readerHurries(in *instance, j int) bool {
 	switch in.Readers[j].PC {
 	case begin, askPending, loaded, keep:
@@ -106,6 +121,8 @@ func (g *generator) readerHurries(in *instance, j int) bool {
 }
 
 // hurry adds the steps of the first process that hurries.
+//
+//go:norace
 func (g *generator) hurry() bool {
 	for i := range g.Instances {
 		in := &g.from.Instance[i]
@@ -128,10 +145,14 @@ func (g *generator) hurry() bool {
 
 // reads reports whether an instance has readers. What one without them holds
 // and hears is nobody's business.
+//
+//go:norace
 func (g *generator) reads(i int) bool { return g.Kinds[i] != [maxReaders]Kind{} }
 
 // initial is the state in which everything begins: a sequence which all
 // instances have heard and confirmed.
+//
+//go:norace
 func (g *generator) initial() State {
 	s := State{Origin: 1, Left: g.Budget}
 	begun := max(1, g.Begun)
@@ -155,12 +176,18 @@ func (g *generator) initial() State {
 }
 
 // limits of the ages that are told apart.
+//
+//go:norace
 func (g *generator) expired() uint8 { return g.Bound + g.Extra + 1 }
 
 // grace is the age of an epoch from which on values of before it are gone, and
 // lost what the guarantees may have lost.
+//
+//go:norace
 func (g *generator) grace() uint8 { return 1 }
 
 // recovered is the age of a failover from which on the guarantees hold as
 // always.
+//
+//go:norace
 func (g *generator) recovered() uint8 { return g.Bound + g.grace() + 1 }

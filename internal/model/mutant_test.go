@@ -15,7 +15,7 @@ func TestEveryRuleIsMissedWhereItIsLeftOut(t *testing.T) {
 			if sc == nil {
 				t.Fatalf("there is no scenario %q", m.Scenario)
 			}
-			r := sc.Check(Options{Rules: m.Rules(), MaxStates: 400_000})
+			r := sc.Check(Options{Rules: m.Rules(), MaxStates: 2_000_000})
 			switch {
 			case r.Broken != m.Broken:
 				t.Errorf("without %s in %q: got %v after %d states, want %v\n%s", m.Rule, sc.Name, r.Broken, r.States, m.Broken, r.Trace)

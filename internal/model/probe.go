@@ -2,6 +2,8 @@ package model
 
 // probing adds the steps of an instance's prober. A probe that fails is one
 // that takes for ever, or so long that its answer confirms nothing.
+//
+//go:norace
 func (g *generator) probing(i int) {
 	if !g.Probes[i] {
 		return
@@ -30,6 +32,7 @@ func (g *generator) probing(i int) {
 	}
 }
 
+//go:norace
 func (g *generator) runningProbe(i int) {
 	isolated := g.from.Instance[i].Isolated == 1
 	if isolated && g.on(ProbeWrites) {
@@ -50,6 +53,8 @@ func (g *generator) runningProbe(i int) {
 
 // takeAnswer applies the answer of a probe, as far as nothing has to be waited
 // for.
+//
+//go:norace
 func (g *generator) takeAnswer(i int) {
 	n := g.next(TakeAnswer, i, 0)
 	in := &n.Instance[i]
@@ -82,6 +87,8 @@ func (g *generator) takeAnswer(i int) {
 
 // newPrimary is what a prober does that hears from another primary, before
 // anything is confirmed.
+//
+//go:norace
 func (g *generator) newPrimary(in *instance, p *prober) {
 	if p.Run != in.Run && in.Acked == 1 && g.on(AcknowledgedIsReplayed) && g.Runs {
 		in.Queue.add()
@@ -101,6 +108,8 @@ func (g *generator) newPrimary(in *instance, p *prober) {
 }
 
 // settle ends the wait for messages under way: the floor, then the lease.
+//
+//go:norace
 func (g *generator) settle(i int) {
 	n := g.next(Settle, i, 0)
 	in := &n.Instance[i]
@@ -118,6 +127,7 @@ func (g *generator) settle(i int) {
 	in.Lease = min(in.Lease, p.T0)
 }
 
+//go:norace
 func (g *generator) grantStep(i int) {
 	n := g.next(Grant, i, 0)
 	in := &n.Instance[i]
@@ -129,6 +139,8 @@ func (g *generator) grantStep(i int) {
 }
 
 // grant renews the lease and ends the round.
+//
+//go:norace
 func (in *instance) grant() {
 	in.Lease = min(in.Lease, in.Probe.T0)
 	in.Probe = prober{}
@@ -136,6 +148,8 @@ func (in *instance) grant() {
 
 // hearing adds the steps of an instance's subscriber. Any message may come at
 // any time.
+//
+//go:norace
 func (g *generator) hearing(i int) {
 	from := &g.from.Instance[i]
 	switch {
@@ -173,6 +187,8 @@ func (g *generator) hearing(i int) {
 }
 
 // hear does half of what a message means.
+//
+//go:norace
 func (g *generator) hear(in *instance, h hearing, stripe bool) {
 	if stripe {
 		if h.Key == 1 && g.on(MessageRaisesStripe) {

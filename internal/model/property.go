@@ -34,6 +34,8 @@ var propertyTexts = [...]string{
 }
 
 // String says what is broken.
+//
+//go:norace
 func (p Property) String() string {
 	if int(p) < len(propertyTexts) {
 		return propertyTexts[p]
@@ -43,11 +45,15 @@ func (p Property) String() string {
 
 // counts reports whether a confirmation binds: one that a failover may have
 // lost does only once the fleet has recovered from that.
+//
+//go:norace
 func (g *generator) counts(s *State, a *ack) bool {
 	return a.Lossy == 0 || s.Redis.EAge >= g.recovered() && s.Redis.ERun == s.Redis.Run
 }
 
 // require notes what a read that begins now may not fall behind.
+//
+//go:norace
 func (g *generator) require(s *State, i int, r *reader) {
 	r.Nil, r.Pending, r.Bound = 0, 0, 0
 	for k := range s.Acks {
@@ -76,6 +82,8 @@ func (g *generator) require(s *State, i int, r *reader) {
 }
 
 // returns ends a read with the value that the reader has.
+//
+//go:norace
 func (g *generator) returns(n *State, i, j int) {
 	in := &n.Instance[i]
 	r := &in.Readers[j]
@@ -99,6 +107,8 @@ func (g *generator) returns(n *State, i, j int) {
 }
 
 // check looks for what can be seen in a state itself.
+//
+//go:norace
 func (g *generator) check(s *State) Property {
 	holders := 0
 	s.eachReader(func(r *reader) {

@@ -10,6 +10,7 @@ const (
 	partGeneration
 )
 
+//go:norace
 func (g *generator) order() [4]part {
 	switch {
 	case !g.on(LeaseBeforeFences):
@@ -22,6 +23,8 @@ func (g *generator) order() [4]part {
 }
 
 // reading adds the steps of a reader.
+//
+//go:norace
 func (g *generator) reading(i, j int) {
 	switch g.from.Instance[i].Readers[j].PC {
 	case idle:
@@ -46,6 +49,8 @@ func (g *generator) reading(i, j int) {
 }
 
 // reader adds a step of a reader, and returns where to carry it out.
+//
+//go:norace
 func (g *generator) reader(kind ActionKind, i, j int) (*State, *instance, *reader) {
 	n := g.next(kind, i, j)
 	in := &n.Instance[i]
@@ -54,12 +59,16 @@ func (g *generator) reader(kind ActionKind, i, j int) (*State, *instance, *reade
 
 // dead reports whether a copy is past its life. There is a limit only for
 // those from before a failover.
+//
+//go:norace
 func (g *generator) dead(s *State, doomed uint8) bool {
 	return doomed == 1 && s.Redis.EAge > g.grace()
 }
 
 // arrive begins a read. It is one step with the first look at L1: what a caller
 // may not fall behind can only grow while it hesitates.
+//
+//go:norace
 func (g *generator) arrive(i, j int) {
 	if g.Kinds[i][j] == Force && g.from.Left.Forces == 0 {
 		return
@@ -86,11 +95,14 @@ func (g *generator) arrive(i, j int) {
 	}
 }
 
+//go:norace
 func (g *generator) take(r *reader, e *entry) {
 	r.Ver, r.Mark, r.Doomed, r.Tier = e.Ver, e.Mark, e.Doomed, 1
 }
 
 // look is one load of Valid.
+//
+//go:norace
 func (g *generator) look(n *State, i, j int, at pc) {
 	in := &n.Instance[i]
 	r := &in.Readers[j]
@@ -116,6 +128,8 @@ func (g *generator) look(n *State, i, j int, at pc) {
 }
 
 // restart lets the caller begin anew, with what it came for.
+//
+//go:norace
 func (r *reader) restart() {
 	*r = reader{
 		PC: begin, Attempt: r.Attempt, Fresh: r.Fresh,
@@ -124,6 +138,8 @@ func (r *reader) restart() {
 }
 
 // takeOff begins a flight. A glance is one that nobody joins.
+//
+//go:norace
 func (g *generator) takeOff(i, j int) {
 	_, in, r := g.reader(TakeOff, i, j)
 	r.Air = 1
@@ -156,6 +172,8 @@ func (g *generator) takeOff(i, j int) {
 }
 
 // endStamp is the second half of a stamp.
+//
+//go:norace
 func (g *generator) endStamp(in *instance, r *reader) {
 	if g.on(StampReadsGenerationFirst) {
 		r.Stamp.readFences(in)
@@ -165,6 +183,8 @@ func (g *generator) endStamp(in *instance, r *reader) {
 }
 
 // join waits for the other reader's flight, if that may be joined.
+//
+//go:norace
 func (g *generator) join(i, j int) {
 	in := &g.from.Instance[i]
 	o := &in.Readers[1-j]
@@ -177,6 +197,8 @@ func (g *generator) join(i, j int) {
 }
 
 // acceptByLease is the first part of what a caller does that joined a flight.
+//
+//go:norace
 func (g *generator) acceptByLease(i, j int) {
 	n, in, r := g.reader(Accept, i, j)
 	switch {
@@ -192,6 +214,8 @@ func (g *generator) acceptByLease(i, j int) {
 }
 
 // acceptByFences is the second part.
+//
+//go:norace
 func (g *generator) acceptByFences(i, j int) {
 	n, in, r := g.reader(Accept, i, j)
 	switch {
@@ -206,12 +230,16 @@ func (g *generator) acceptByFences(i, j int) {
 
 // vouched reports whether the bound has not passed since the flight began, or
 // a probe has confirmed meanwhile that everything was heard.
+//
+//go:norace
 func (g *generator) vouched(in *instance, r *reader) bool {
 	return r.Own == 1 || !g.on(JoinNeedsLease) || r.Stamp.T0 <= g.Bound || g.confirmed(in)
 }
 
 // fresh reports whether nothing was heard since the flight began, or what it
 // brings is known to be good nevertheless.
+//
+//go:norace
 func (g *generator) fresh(in *instance, r *reader) bool {
 	if r.Local == 1 && r.Own == 0 && g.on(JoinJudgesCopy) {
 		return g.valid(in, &r.Mark)
@@ -224,6 +252,8 @@ func (g *generator) fresh(in *instance, r *reader) bool {
 const maxReloads = 1
 
 // again discards what the flight brought.
+//
+//go:norace
 func (r *reader) again() {
 	r.Attempt = min(r.Attempt+1, maxReloads)
 	r.restart()

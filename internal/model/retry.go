@@ -1,6 +1,8 @@
 package model
 
 // add queues an invalidation of the key.
+//
+//go:norace
 func (q *queue) add() {
 	if q.Queued == 1 && q.PC != idle {
 		q.Readded = 1
@@ -9,6 +11,8 @@ func (q *queue) add() {
 }
 
 // retrying adds the steps of an instance's retry queue.
+//
+//go:norace
 func (g *generator) retrying(i int) {
 	from := &g.from.Instance[i]
 	switch from.Queue.PC {
@@ -40,6 +44,8 @@ func (g *generator) retrying(i int) {
 
 // finishRetry raises the stripe and takes the key out of the queue, in two
 // steps.
+//
+//go:norace
 func (g *generator) finishRetry(i int, first bool) {
 	n := g.next(RaiseRetried, i, 0)
 	in := &n.Instance[i]
@@ -61,6 +67,8 @@ func (g *generator) finishRetry(i int, first bool) {
 
 // failDelete is another caller on the instance, whose Delete never reaches
 // Redis: it commits and queues, then voids and returns.
+//
+//go:norace
 func (g *generator) failDelete(i int) {
 	from := &g.from.Instance[i]
 	if from.Queue.Ver == 0 && g.from.Left.Failing > 0 && g.reads(i) && !(g.Serial && g.from.anyoneWrites()) {

@@ -4,6 +4,8 @@ package model
 // isolated one refuses to write.
 
 // advance counts an invalidation.
+//
+//go:norace
 func (g *generator) advance(r *redis) {
 	if r.Seq == 0 {
 		g.create(r)
@@ -15,6 +17,8 @@ func (g *generator) advance(r *redis) {
 
 // create makes a lost sequence. It is the server's time, and so larger than all
 // that was.
+//
+//go:norace
 func (g *generator) create(r *redis) {
 	if g.on(LostSequenceGrows) {
 		r.Top++
@@ -25,9 +29,13 @@ func (g *generator) create(r *redis) {
 }
 
 // publish announces an invalidation of the key.
+//
+//go:norace
 func publish(s *State) { s.Messages.Key |= 1 << s.Redis.Seq }
 
 // runInvalidate runs the script of Delete and returns its number.
+//
+//go:norace
 func (g *generator) runInvalidate(s *State) uint8 {
 	r := &s.Redis
 	if g.on(InvalidateRemovesLease) {
@@ -45,6 +53,8 @@ func (g *generator) runInvalidate(s *State) uint8 {
 
 // runBegin runs the script with which Set begins: an invalidation that leaves a
 // lease.
+//
+//go:norace
 func (g *generator) runBegin(s *State, token uint8) uint8 {
 	r := &s.Redis
 	if g.on(BeginInvalidates) {
@@ -60,6 +70,8 @@ func (g *generator) runBegin(s *State, token uint8) uint8 {
 }
 
 // runFill runs the script that stores a value under a lease.
+//
+//go:norace
 func (g *generator) runFill(s *State, token, seq, ver uint8, announce bool) (stored bool) {
 	r := &s.Redis
 	if r.Seq == 0 {
@@ -102,6 +114,8 @@ const (
 )
 
 // runLease runs get-or-lease. refuse is the token of a value that will not do.
+//
+//go:norace
 func (g *generator) runLease(s *State, token, refuse uint8) (reply leaseReply, seq uint8) {
 	r := &s.Redis
 	lost := r.Seq == 0
@@ -123,6 +137,8 @@ func (g *generator) runLease(s *State, token, refuse uint8) (reply leaseReply, s
 
 // endLease removes the key lease: from now on whoever loads under it does not
 // hold it. (A second grant that the script should have refused ends nothing.)
+//
+//go:norace
 func (g *generator) endLease(s *State) {
 	token := s.Redis.LTok
 	s.Redis.LTok, s.Redis.LSeq = 0, 0
@@ -132,12 +148,16 @@ func (g *generator) endLease(s *State) {
 }
 
 // endLeases is for when Redis has lost everything.
+//
+//go:norace
 func endLeases(s *State) {
 	s.eachReader(func(r *reader) { r.Leased = 0 })
 }
 
 // runProbe runs the probe's script and returns whether it had to create the
 // sequence.
+//
+//go:norace
 func (g *generator) runProbe(s *State) (created bool) {
 	r := &s.Redis
 	if created = r.Seq == 0; created {
@@ -159,6 +179,7 @@ func (g *generator) runProbe(s *State) (created bool) {
 	return created
 }
 
+//go:norace
 func (s *State) eachReader(f func(*reader)) {
 	for i := range s.Instance {
 		for j := range s.Instance[i].Readers {
@@ -167,6 +188,7 @@ func (s *State) eachReader(f func(*reader)) {
 	}
 }
 
+//go:norace
 func b2u(b bool) uint8 {
 	if b {
 		return 1

@@ -50,6 +50,8 @@ type reached struct {
 }
 
 // Check explores all states of a scenario, breadth first.
+//
+//go:norace
 func (sc *Scenario) Check(o Options) Result {
 	start := time.Now()
 	s := &search{
@@ -63,6 +65,7 @@ func (sc *Scenario) Check(o Options) Result {
 	return r
 }
 
+//go:norace
 func (s *search) run(o Options) (r Result) {
 	first := s.g.initial()
 	s.visit(&first)
@@ -90,6 +93,8 @@ func (s *search) run(o Options) (r Result) {
 
 // expand looks at the steps from a state, and reports whether one breaks
 // something. States in which somebody hurries are left at once.
+//
+//go:norace
 func (s *search) expand(from reached, r *Result) (broken bool) {
 	stack := append(s.stack[:0], from)
 	for len(stack) > 0 {
@@ -121,6 +126,8 @@ func (s *search) expand(from reached, r *Result) (broken bool) {
 }
 
 // visit reports whether a state is new.
+//
+//go:norace
 func (s *search) visit(st *State) bool {
 	f := fingerprint{maphash.Comparable(s.seeds[0], *st), maphash.Comparable(s.seeds[1], *st)}
 	if _, known := s.seen[f]; known {
@@ -131,6 +138,8 @@ func (s *search) visit(st *State) bool {
 }
 
 // trace goes the way to a state again.
+//
+//go:norace
 func (s *search) trace(at node) Trace {
 	choices := []uint16{at.choice}
 	for k := at.parent; k != 0; k = s.nodes[k].parent {

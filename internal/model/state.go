@@ -211,12 +211,18 @@ type messages struct {
 }
 
 // alive reports whether the instance exists and runs.
+//
+//go:norace
 func (i *instance) alive() bool { return i.Down == 0 }
 
 // clear makes a finished reader like one that never was.
+//
+//go:norace
 func (r *reader) clear() { *r = reader{} }
 
 // fresh returns the smallest token that occurs nowhere.
+//
+//go:norace
 func (s *State) fresh() uint8 {
 	used := uint32(1)
 	mark := func(tokens ...uint8) {

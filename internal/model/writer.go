@@ -10,6 +10,8 @@ const (
 )
 
 // writing adds the steps of an instance's writer.
+//
+//go:norace
 func (g *generator) writing(i int) {
 	from := &g.from.Instance[i]
 	switch from.Writer.PC {
@@ -54,12 +56,15 @@ func (g *generator) writing(i int) {
 	}
 }
 
+//go:norace
 func (g *generator) writer(kind ActionKind, i int) (*State, *writer) {
 	n := g.next(kind, i, 0)
 	return n, &n.Instance[i].Writer
 }
 
 // anyoneWrites reports whether somebody has committed, and Redis does not know.
+//
+//go:norace
 func (s *State) anyoneWrites() bool {
 	for i := range s.Instance {
 		switch s.Instance[i].Writer.PC {
@@ -72,9 +77,13 @@ func (s *State) anyoneWrites() bool {
 }
 
 // done makes the writer ready for its next operation.
+//
+//go:norace
 func (w *writer) done() { *w = writer{Op: w.Op} }
 
 // acknowledge returns nil to the caller.
+//
+//go:norace
 func (g *generator) acknowledge(n *State, i int) {
 	w := &n.Instance[i].Writer
 	n.Acks[w.Ver-1] = ack{Who: uint8(i + 1)} //nolint:gosec // fewer than maxInstances
@@ -82,6 +91,8 @@ func (g *generator) acknowledge(n *State, i int) {
 }
 
 // commit writes a new version to the origin and sends the invalidation.
+//
+//go:norace
 func (g *generator) commit(i int) {
 	n, w := g.writer(Commit, i)
 	in := &n.Instance[i]
@@ -95,6 +106,7 @@ func (g *generator) commit(i int) {
 	w.PC = deleteSent
 }
 
+//go:norace
 func (g *generator) deleting(i int) {
 	if g.from.Instance[i].Isolated == 0 {
 		n, w := g.writer(RunDelete, i)
@@ -121,6 +133,8 @@ func (g *generator) deleting(i int) {
 }
 
 // raiseOwn applies the writer's own invalidation to its instance.
+//
+//go:norace
 func (g *generator) raiseOwn(i int) {
 	n, w := g.writer(RaiseOwn, i)
 	in := &n.Instance[i]
@@ -145,6 +159,8 @@ func (g *generator) raiseOwn(i int) {
 }
 
 // forget lets nobody join the flights that are in the air.
+//
+//go:norace
 func (g *generator) forget(in *instance) {
 	if !g.on(LocalDeleteForgets) {
 		return
@@ -155,6 +171,8 @@ func (g *generator) forget(in *instance) {
 }
 
 // setFill is the second half of Set.
+//
+//go:norace
 func (g *generator) setFill(i int) {
 	if g.from.Instance[i].Isolated == 0 {
 		n, w := g.writer(RunSetFill, i)
@@ -174,6 +192,7 @@ func (g *generator) setFill(i int) {
 	}
 }
 
+//go:norace
 func (g *generator) keepSet(i int) {
 	n, w := g.writer(Keep, i)
 	in := &n.Instance[i]
@@ -193,6 +212,8 @@ func (g *generator) keepSet(i int) {
 }
 
 // enqueue takes over an invalidation of unknown outcome, in two steps.
+//
+//go:norace
 func (g *generator) enqueue(i int) {
 	n, w := g.writer(Enqueue, i)
 	in := &n.Instance[i]
