@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -233,9 +234,23 @@ func (w *world) get(n *node, op, key string, info bool, load func(context.Contex
 		w.t.Errorf("%s answered %q for %s", n.name, text, key)
 	case errors.Is(err, tiered.ErrAbsent):
 		c.absent = true
+	case !mayFail(op, err):
+		w.t.Errorf("%s(%s) on %s: %v", op, key, n.name, err)
 	}
 	w.oracle.answered(c)
 	return c
+}
+
+// mayFail reports whether a read may end with this error. Without Redis a read
+// with a load succeeds all the same.
+func mayFail(op string, err error) bool {
+	allowed := []error{tiered.ErrClosed, context.Canceled}
+	if op == "get" {
+		allowed = append(allowed, tiered.ErrNotFound, tiered.ErrUnavailable)
+	} else {
+		allowed = append(allowed, errOrigin, tiered.ErrLoadTimeout)
+	}
+	return slices.ContainsFunc(allowed, func(target error) bool { return errors.Is(err, target) })
 }
 
 // write commits a new version of a key and makes it known: by a Delete, a Set,
