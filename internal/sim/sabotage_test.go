@@ -36,14 +36,14 @@ func TestTheOracleNoticesWhatIsBroken(t *testing.T) {
 			w.net.taps.sabotage = &nostalgia{first: make(map[string]string)}
 		}},
 		{"a cache that believes what it hears, and hears most of it", "G1b", func(w *world) {
-			w.plan.rates.drop, w.plan.quiet, w.plan.writes = 0.3, false, 0.02
+			w.plan.rates.drop, w.plan.quiet, w.plan.writes = 0.5, false, 0.05
 			w.open = openNaive
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := quietPlan()
-			p.writes, p.pause, p.length = 0.25, 100*time.Millisecond, 20*time.Second
+			p.writes, p.pause, p.length = 0.25, 200*time.Millisecond, 12*time.Second
 			w := live(t, p, tt.prepare)
 			found := make(map[string]int)
 			for _, v := range w.oracle.violations {
