@@ -14,6 +14,11 @@ type Mutant struct {
 // Mutants lists all rules. Those of [Holes] are left out there as the code
 // leaves them out.
 func Mutants() []Mutant {
+	return append(missed(), redundant()...)
+}
+
+// missed are the rules whose absence breaks something.
+func missed() []Mutant {
 	return []Mutant{
 		{Rule: InvalidateRemovesValue, Scenario: "bound", Broken: G2},
 		{Rule: InvalidateRemovesLease, Scenario: "fills", Broken: G2},
@@ -71,7 +76,12 @@ func Mutants() []Mutant {
 		{Rule: RedisNeedsLease, Scenario: "isolated", Broken: G1b},
 		{Rule: EpochIsNamed, Scenario: "catches up", Broken: G1b},
 		{Rule: DeleteVoids, Scenario: "unheard", Broken: G1a},
+	}
+}
 
+// redundant are the others.
+func redundant() []Mutant {
+	return []Mutant{
 		{Rule: OddIsNoGeneration, Scenario: "rewind steps", Redundant: "who rewrites stripes holds the lock of the partition's writers: " +
 			"no Delete returns here and no message is heard meanwhile, and what was stamped meanwhile is void afterwards"},
 		{Rule: DetachedEnds, Scenario: "alone", Redundant: "the copy was loaded after its stamp, so that it includes all that was heard, " +

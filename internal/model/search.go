@@ -96,7 +96,8 @@ func (s *search) run(o Options) (r Result) {
 //
 //go:norace
 func (s *search) expand(from reached, r *Result) (broken bool) {
-	stack := append(s.stack[:0], from)
+	stack := s.stack[:0]
+	stack = append(stack, from)
 	for len(stack) > 0 {
 		w := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]

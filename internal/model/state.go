@@ -213,7 +213,7 @@ type messages struct {
 // alive reports whether the instance exists and runs.
 //
 //go:norace
-func (i *instance) alive() bool { return i.Down == 0 }
+func (in *instance) alive() bool { return in.Down == 0 }
 
 // clear makes a finished reader like one that never was.
 //
