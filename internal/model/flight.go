@@ -259,7 +259,7 @@ func (g *generator) keepCopy(i, j int) {
 	if g.from.Left.Drops > 0 && !g.locked(&g.from.Instance[i]) {
 		n, in, r := g.reader(KeepNot, i, j)
 		n.Left.Drops--
-		if g.on(UnkeptReadsRaise) {
+		if g.on(UnkeptReadsRaise) && r.Mark.Gen == 1 {
 			raise(&in.Stripe, r.Mark.AsOf)
 		}
 		r.PC = land
@@ -272,7 +272,10 @@ func (g *generator) keepCopy(i, j int) {
 //go:norace
 func (g *generator) land(i, j int) {
 	n, in, r := g.reader(Land, i, j)
-	if r.Met == 1 && g.on(MetFlightsRaise) {
+	// Only within its generation: a number of an earlier one would make stamps
+	// pass that are older than what the present one counts. (That counterexample
+	// is five million states away, too far for a row of its own in Mutants.)
+	if r.Met == 1 && g.on(MetFlightsRaise) && r.Mark.Gen == 1 {
 		raise(&in.Stripe, r.Mark.AsOf)
 	}
 	if o := &in.Readers[1-j]; o.PC == waiting {

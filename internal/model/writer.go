@@ -204,7 +204,7 @@ func (g *generator) keepSet(i int) {
 	if g.from.Left.Drops > 0 && !g.locked(&g.from.Instance[i]) {
 		n, w := g.writer(KeepNot, i)
 		n.Left.Drops--
-		if g.on(UnkeptReadsRaise) {
+		if g.on(UnkeptReadsRaise) && w.Mark.Gen == 1 {
 			raise(&n.Instance[i].Stripe, w.Mark.AsOf)
 		}
 		g.acknowledge(n, i)
