@@ -14,8 +14,8 @@
 // or DOPPIO_REQUIRE_REDIS=1 nothing is left out: see [Require].
 //
 // [NewProxy] stands between a client and either server and loses connections,
-// replies and pub/sub messages, delays them, or delivers a command long after
-// its sender has given up. [Proxy.Data] and [Proxy.PubSub] confine a fault to
+// replies and pub/sub messages, delays them, stops reading until the server's
+// buffers are full, or delivers a command long after its sender has given up. [Proxy.Data] and [Proxy.PubSub] confine a fault to
 // one kind of connection.
 //
 // [StartFailover] and [StartCluster] run several servers: a primary with replicas

@@ -112,6 +112,11 @@ func (p *Proxy) BlackHole(on bool) { p.all().BlackHole(on) }
 // connections that were open meanwhile are closed.
 func (p *Proxy) BlackHoleReplies(on bool) { p.all().BlackHoleReplies(on) }
 
+// Stall reads nothing more from the server while it is on, as a consumer that is
+// too slow: the server's output buffers fill, and it may close the connection.
+// Nothing is lost on the way: what the server has sent by then arrives, late.
+func (p *Proxy) Stall(on bool) { p.all().Stall(on) }
+
 // Delay delivers whatever the server sends d after it came, in order; 0 turns
 // that off. It is a latency, not a rate: replies are delayed side by side. A
 // change also applies to what is being held back at that moment.

@@ -20,6 +20,7 @@ type fault struct {
 	refuse      bool
 	hole        bool // swallow both directions
 	holeReplies bool // swallow server→client
+	stall       bool // read nothing more from the server
 	delay       time.Duration
 }
 
@@ -28,6 +29,7 @@ func (f fault) or(g fault) fault {
 		refuse:      f.refuse || g.refuse,
 		hole:        f.hole || g.hole,
 		holeReplies: f.holeReplies || g.holeReplies,
+		stall:       f.stall || g.stall,
 		delay:       max(f.delay, g.delay),
 	}
 }
@@ -68,6 +70,12 @@ func (s Side) BlackHole(on bool) {
 // See [Proxy.BlackHoleReplies].
 func (s Side) BlackHoleReplies(on bool) {
 	s.p.set(s.k, func(f *fault) { f.holeReplies = on })
+}
+
+// Stall reads nothing more from the server for this side while it is on. See
+// [Proxy.Stall].
+func (s Side) Stall(on bool) {
+	s.p.set(s.k, func(f *fault) { f.stall = on })
 }
 
 // Delay holds back whatever the server sends to this side for d. See

@@ -100,6 +100,9 @@ func (l *link) receive() {
 	var in splitter
 	buf := make([]byte, 64<<10)
 	for {
+		if !l.unstalled() {
+			return
+		}
 		n, err := server.Read(buf)
 		in.write(buf[:n])
 		if !l.sort(&in) {
@@ -109,6 +112,23 @@ func (l *link) receive() {
 			l.send(chunk{data: in.rest()})
 			l.send(chunk{cut: true, eof: true})
 			return
+		}
+	}
+}
+
+// unstalled waits while the link is not to be read from. It reports false if the
+// link was closed. A read that waits for the server when a stall begins still
+// takes what comes next.
+func (l *link) unstalled() bool {
+	for {
+		f, changed := l.p.state(l)
+		if !f.stall {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-l.done:
+			return false
 		}
 	}
 }
