@@ -6,13 +6,14 @@ MODULES  = $(shell sh .ci/modules)
 LINTER   = bin/golangci-lint
 
 # What a run may override: `make fuzz FUZZTIME=5m`, `make race PKG=./l1 COUNT=20`,
-# `make sim SEEDS=5000 FIRST=1001`.
+# `make sim SEEDS=5000 FIRST=1001`, `make chaos ARGS="-seed 2"`.
 FUZZTIME ?= 30s
 PKG      ?= ./...
 COUNT    ?= 1
 BENCH    ?= .
 SEEDS    ?= 1000
 FIRST    ?= 1
+ARGS     ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help fmt lint test race model sim chaos outages fuzz bench tidy
@@ -47,6 +48,10 @@ bench: ## Run the root's benchmarks (BENCH selects), each beside what it is buil
 
 outages: ## Break a real Redis in eight ways and print what callers notice: the table of docs/outages.md (6 min)
 	@cd internal/trials/outages && go test -count=1 -timeout 30m -run '^TestTable$$' -table
+
+chaos: ## Break real processes for three minutes and judge every read (ARGS, see ARGS=-help)
+	@go -C internal/chaos build -o "$(CURDIR)/bin/chaos" .
+	@bin/chaos $(ARGS)
 
 tidy: ## Run go mod tidy in every module
 	@for m in $(MODULES); do echo "==> module $$m"; go -C "$$m" mod tidy || exit 1; done
