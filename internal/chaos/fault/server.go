@@ -40,6 +40,16 @@ var (
 		b.redis("CONFIG", "SET", "maxmemory", "0")
 	}}
 
+	// Exhausted has Redis evict all that it may evict and then refuse what
+	// needs memory, the probe's writes included.
+	Exhausted = Fault{Name: "out of memory, nothing left to evict", Label: "memory exhausted", Lossy: true, run: func(b *breaker) {
+		b.redis("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+		b.redis("CONFIG", "SET", "maxmemory", "1mb")
+		b.wait(b.hold)
+		b.redis("CONFIG", "SET", "maxmemory", "0")
+		b.redis("CONFIG", "SET", "maxmemory-policy", "noeviction")
+	}}
+
 	// Evicting are the policies under which the guarantees hold.
 	Evicting = []Fault{evicting("volatile-lru"), evicting("volatile-ttl"), evicting("volatile-random")}
 )
@@ -59,20 +69,23 @@ func evicting(policy string) Fault {
 	}
 }
 
-// evict lowers the memory that Redis may use, step by step, and then for a
-// moment so far that no key with a TTL is left.
+// evict lowers the memory that Redis may use step by step, then for a moment so
+// far that no key with a TTL is left, then lets it fill again; once a second.
 func (b *breaker) evict(policy string) {
 	counted := b.countEvictions()
 	b.redis("CONFIG", "SET", "maxmemory-policy", policy)
 	step := 0
 	b.every(50*time.Millisecond, func() {
-		if step++; step%20 == 0 {
-			b.redis("CONFIG", "SET", "maxmemory", "1mb")
-			return
+		limit := 0 // none
+		switch step++; {
+		case step%20 < 13:
+			used, err := b.memory()
+			b.check(err)
+			limit = max(used-16<<10, 1<<20)
+		case step%20 == 13:
+			limit = 1 << 20
 		}
-		used, err := b.memory()
-		b.check(err)
-		b.redis("CONFIG", "SET", "maxmemory", max(used-64<<10, 1<<20))
+		b.redis("CONFIG", "SET", "maxmemory", limit)
 	})
 	b.redis("CONFIG", "SET", "maxmemory", "0")
 	b.redis("CONFIG", "SET", "maxmemory-policy", "noeviction")

@@ -13,7 +13,7 @@ func All() []Fault {
 		AllHole, AllHalfOpen, AllHoleEverywhere,
 		SlowSubscriber, InstanceStopped, InstanceKilled, RedisStopped, RedisKilled, RedisRestarted,
 		Flushed, ScriptsFlushed, Paused, WritesPaused, OutOfMemory,
-	}, Evicting, []Fault{Storm})
+	}, Evicting, []Fault{Exhausted, Storm})
 }
 
 // Short are the faults of the short form.
