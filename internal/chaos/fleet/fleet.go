@@ -234,3 +234,12 @@ func (f *Fleet) Started() (n int) {
 	}
 	return n
 }
+
+// Version is that of Redis.
+func (f *Fleet) Version() string {
+	info, err := f.Admin.InfoMap(f.ctx, "server").Result()
+	if err != nil {
+		f.Errorf("fleet: %v", err)
+	}
+	return info["Server"]["redis_version"]
+}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"io"
@@ -58,7 +59,12 @@ func Chart(w io.Writer, r *round.Result, format string) error {
 	upper.Max.Y += (all-2*third.PadY)/3 + third.PadY
 	stale.Draw(upper)
 	hits.Draw(plots[2][0])
-	_, err = canvas.WriteTo(w)
+	var out bytes.Buffer
+	if _, err := canvas.WriteTo(&out); err != nil {
+		return fmt.Errorf("report: chart: %w", err)
+	}
+	// An SVG names its font only, and not every reader's machine has it.
+	_, err = w.Write(bytes.ReplaceAll(out.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")))
 	return err
 }
 
@@ -114,8 +120,9 @@ func newPlot(r *round.Result) *plot.Plot {
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		a.Label.TextStyle.Color, a.Tick.Label.Color = ink, ink
 		a.Label.TextStyle.Font.Size, a.Tick.Label.Font.Size = 11, 10
+		a.Label.TextStyle.Font.Variant, a.Tick.Label.Font.Variant = "Sans", "Sans"
 	}
-	p.Legend.TextStyle.Font.Size = 11
+	p.Legend.TextStyle.Font.Size, p.Legend.TextStyle.Font.Variant = 11, "Sans"
 	p.X.Tick.Marker = every(20)
 	return p
 }

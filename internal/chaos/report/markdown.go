@@ -57,8 +57,8 @@ func Markdown(w io.Writer, r *round.Result, command, chart string) {
 	fmt.Fprintf(w, intro, command)
 	total := r.Total()
 	d, b := &total.Tallies[wire.Doppio], &total.Tallies[wire.Baseline]
-	fmt.Fprintf(w, "D = %v, %d instances (%d processes with replacements), %d keys (Zipf, s = 1.1), TTL %v, seed %d, %d cores, %s, %v in all.\n\n",
-		f.Bound, f.Instances, r.Processes, f.Keys, f.TTL, f.Seed, runtime.NumCPU(), runtime.Version(),
+	fmt.Fprintf(w, "D = %v, %d instances (%d processes with replacements), %d keys (Zipf, s = 1.1), TTL %v, seed %d, %d cores, %s, Redis %s, %v in all.\n\n",
+		f.Bound, f.Instances, r.Processes, f.Keys, f.TTL, f.Seed, runtime.NumCPU(), runtime.Version(), r.Redis,
 		time.Duration(r.Ended-r.Began).Round(time.Second))
 	fmt.Fprintf(w, "| | reads | failed | L1 hits | loads | Deletes not confirmed at once | violations of G1a | G1b | G3 | G4 | worst staleness | worst age |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for s, t := range []*oracle.Tally{d, b} {

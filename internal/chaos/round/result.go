@@ -32,6 +32,7 @@ type Ratios struct {
 // Result is what a run came to.
 type Result struct {
 	Options   Options
+	Redis     string // its version
 	Began     int64
 	Ended     int64
 	Phases    []Outcome

@@ -48,6 +48,7 @@ func Run(ctx context.Context, tb testing.TB, opts Options) *Result {
 		random: rand.New(rand.NewPCG(opts.Fleet.Seed, 0)),
 		result: &Result{Options: opts, Began: wire.Now()},
 	}
+	r.result.Redis = r.Version()
 	r.phase(fault.Fault{Name: "warm-up", Label: "warm-up"}, func(o *Outcome) {
 		_ = fleet.Pause(ctx, opts.Calm/2)
 		r.await(func() bool { return r.Well(o.Begins, wire.Now()) })
