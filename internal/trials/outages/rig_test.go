@@ -40,10 +40,11 @@ func newRig(t *testing.T, o *outage, p plan) *rig {
 	for range p.instances {
 		i := &instance{proxy: redistest.NewProxy(t, r.server.Addr()), loads: newLedger()}
 		i.load = func(ctx context.Context, key string) (int, error) { return r.origin.load(ctx, key, i.loads) }
+		client := redis.NewClient(&redis.Options{Addr: i.proxy.Addr()}) // of a user who has set nothing
+		t.Cleanup(func() { _ = client.Close() })
 		var err error
 		i.node, err = tiered.Open(t.Context(), tiered.Options{
-			// The settings of a user who has set none.
-			Redis:        redis.NewClient(&redis.Options{Addr: i.proxy.Addr()}),
+			Redis:        client,
 			Prefix:       "outage",
 			L1MaxBytes:   4 << 20,
 			MaxStaleness: p.bound,
