@@ -66,7 +66,7 @@ func TestThreeNodesWithoutOriginUnderFaults(t *testing.T) {
 			reads:  []reading{get},
 			opts:   []tiered.Option{tiered.BypassL1()},
 			keys:   4, versions: 30, readers: 6,
-			before: newLate(t).strike,
+			late: newLate(),
 		}
 		for _, m := range tr.members {
 			flaky(m.proxy)

@@ -42,7 +42,7 @@ func TestOneNodeUnderFaults(t *testing.T) {
 					members: []*member{m}, origin: newOrigin(),
 					writes: []writing{update, update, set, remove},
 					reads:  []reading{getOrLoad, getOrLoad, get},
-					faulty: true, own: true, before: newLate(t).strike,
+					faulty: true, own: true, late: newLate(),
 					keys: 4, versions: 30, readers: 6,
 				}
 				flaky(m.proxy)

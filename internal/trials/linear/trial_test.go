@@ -84,10 +84,10 @@ type trial struct {
 	reads   []reading
 	opts    []tiered.Option // of the reads
 
-	faulty bool                                     // calls may fail
-	own    bool                                     // a node sees its own writes even if they fail
-	strict bool                                     // a stored value is there
-	before func(m *member, key string) (end func()) // each write, if set
+	faulty bool  // calls may fail
+	own    bool  // a node sees its own writes even if they fail
+	strict bool  // a stored value is there
+	late   *late // strikes at writes, if set
 
 	keys, versions, readers int
 
@@ -118,7 +118,7 @@ func (tr *trial) run(t *testing.T) map[string]*history {
 		done := make(chan struct{})
 		wg.Go(func() {
 			defer close(done)
-			for range tr.versions {
+			for n := 0; n < tr.versions || n < 10*tr.versions && !tr.late.struck(); n++ {
 				tr.write(t, h, key)
 				if rand.N(3) > 0 {
 					h.await(t, tr.readers)
@@ -158,6 +158,9 @@ func (tr *trial) check(t *testing.T) {
 	if tr.faulty && tr.failed.Load() == 0 {
 		t.Error("no write failed: the faults have not struck")
 	}
+	if !tr.late.struck() {
+		t.Error("no script has run late: the fault has not struck")
+	}
 }
 
 // recover returns when all members use Redis: a trial in which it counts as
@@ -192,8 +195,8 @@ func pick[T any](from []T) T { return from[rand.N(len(from))] }
 func (tr *trial) write(t *testing.T, h *history, key string) {
 	t.Helper()
 	m, how := pick(tr.members), pick(tr.writes)
-	if tr.before != nil {
-		defer tr.before(m, key)()
+	if tr.late != nil {
+		defer tr.late.strike(m, key)()
 	}
 	begin := h.now()
 	v := tr.origin.commit(key, how == remove)
