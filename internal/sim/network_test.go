@@ -137,6 +137,9 @@ func (n *network) client(node string, retries int, timeout time.Duration) *redis
 		DialerRetries: 1, // it would sleep between attempts, with a lock held
 		MaxRetries:    retries,
 		ReadTimeout:   timeout,
+		// Connections are many here, and what is sent on one is little.
+		ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10,
+		PipelineReadBufferSize: 4 << 10, PipelineWriteBufferSize: 4 << 10,
 		// Nothing but HELLO on a new connection.
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
