@@ -72,7 +72,6 @@ func (s *search) run(o Options) (r Result) {
 	s.nodes = append(s.nodes, node{})
 	level := []reached{{state: first}}
 	for r.Depth = 0; len(level) > 0; r.Depth++ {
-		s.next = nil
 		for k := range level {
 			if s.expand(level[k], &r) {
 				return r
@@ -84,7 +83,7 @@ func (s *search) run(o Options) (r Result) {
 				return r
 			}
 		}
-		level = s.next
+		level, s.next = s.next, level[:0]
 	}
 	r.Depth--
 	r.Complete = true
