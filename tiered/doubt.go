@@ -55,8 +55,10 @@ func (f *flight) doubt(mark *fence.Mark) error {
 			return nil // something was heard meanwhile: acceptable has it read again
 		case live:
 			n.backplane.ProbeNow()
+			f.counters.doubted.Add(1)
 			return errBehind
 		case now > deadline || !n.l2.Up():
+			f.counters.doubted.Add(1)
 			return errUnconfirmed
 		}
 		n.backplane.ProbeNow()

@@ -55,6 +55,7 @@ type regionCounters struct {
 	loads, loadErrors                  atomic.Uint64
 	leaseWaits, fillsRejected, reloads atomic.Uint64
 	undecodable, foreign, encodeErrors atomic.Uint64
+	doubted                            atomic.Uint64
 	l2Latency, loadLatency             histogram.Histogram
 }
 

@@ -62,6 +62,7 @@ type RegionStats struct {
 	LeaseWaits    uint64 // loads of another instance that were waited for
 	FillsRejected uint64 // loaded or set values that Redis did not take because something newer had come
 	Reloads       uint64 // answers discarded because an invalidation came in meanwhile
+	Doubted       uint64 // values met in Redis that were not used because nothing says that its primary has not been replaced
 	Foreign       uint64 // values of another schema met in Redis
 	Undecodable   uint64 // values met in Redis that could not be decoded
 	EncodeErrors  uint64 // values that could not be encoded
@@ -125,6 +126,7 @@ func (r *region) stats() RegionStats {
 		LeaseWaits:    c.leaseWaits.Load(),
 		FillsRejected: c.fillsRejected.Load(),
 		Reloads:       c.reloads.Load(),
+		Doubted:       c.doubted.Load(),
 		Foreign:       c.foreign.Load(),
 		Undecodable:   c.undecodable.Load(),
 		EncodeErrors:  c.encodeErrors.Load(),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type cache interface {
 	delete(ctx context.Context, region, key string) error
 	ready(ctx context.Context) error
 	pending() bool
+	doubted(region string) uint64 // values in Redis that were not used
 	healthy() error
 	close() error
 }
@@ -41,6 +43,7 @@ type node struct {
 	isReady bool
 	unwell  map[string]bool      // by key: the last call to Redis for it has failed
 	failed  map[string]time.Time // by key: when one has failed last
+	doubts  map[string]uint64    // by region: values in Redis that were not used, when that was asked last
 	running map[string]int       // calls and loads under way, by what they are
 }
 
@@ -110,8 +113,10 @@ func (r *real) delete(ctx context.Context, region, key string) error {
 }
 
 func (r *real) ready(ctx context.Context) error { return r.node.Ready(ctx) }
-func (r *real) pending() bool                   { return r.node.Stats().PendingRetries > 0 }
-func (r *real) close() error                    { return r.node.Close() }
+func (r *real) doubted(region string) uint64    { return r.node.Stats().Regions[region].Doubted }
+
+func (r *real) pending() bool { return r.node.Stats().PendingRetries > 0 }
+func (r *real) close() error  { return r.node.Close() }
 
 func (r *real) healthy() error {
 	if s := r.node.Stats(); s.Degraded || s.PendingRetries > 0 {
@@ -139,12 +144,17 @@ func (w watcher) Observe(ctx context.Context, op tiered.Operation) (context.Cont
 
 // excused reports whether a load of a key without a lease is to be expected: a
 // read of Redis failed, an invalidation waits for its confirmation, the node has
-// not heard from Redis yet, or another load holds the lease for longer than a
-// caller waits.
+// not heard from Redis yet, Redis knows less than the node has heard (it has lost
+// something, and the next probe will tell), or another load holds the lease for
+// longer than a caller waits.
 func (n *node) excused(key string, lastStatus string) bool {
 	n.mu.Lock()
 	// Of two flights at once one may fail, and the other succeed before it loads.
 	unwell, ready := n.unwell[key] || time.Since(n.failed[key]) < time.Millisecond, n.isReady
+	region, _, _ := strings.Cut(key, ":")
+	doubted := n.cache.doubted(region)
+	unwell = unwell || doubted > n.doubts[region]
+	n.doubts[region] = doubted
 	n.mu.Unlock()
 	return unwell || !ready || n.cache.pending() || lastStatus == "busy"
 }

@@ -109,7 +109,7 @@ func (w *world) start(place string) *node {
 	}
 	w.mu.Unlock()
 	s := w.plan.settings
-	n := &node{world: w, name: name, unwell: make(map[string]bool), failed: make(map[string]time.Time), running: make(map[string]int)}
+	n := &node{world: w, name: name, unwell: make(map[string]bool), failed: make(map[string]time.Time), doubts: make(map[string]uint64), running: make(map[string]int)}
 	n.client = w.net.client(name, s.retries, s.readTimeout)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	w.log.add(event{kind: evOpen, node: name})
