@@ -50,6 +50,7 @@ var homes = map[string][]string{
 	"github.com/redis/go-redis/v9":      {"l2", "invalidation", "tiered/options.go", "internal/redistest"},
 	"github.com/vmihailenco/msgpack/v5": {"codec", "invalidation"},
 	"github.com/sony/gobreaker/v2":      {"l2"},
+	"github.com/klauspost/compress":     {"codec"},
 	"github.com/cespare/xxhash/v2":      {"internal/keyspace", "codec", "l2"}, // no more than a function
 	"golang.org/x/sync/singleflight":    {"tiered"},
 	"github.com/alicebob/miniredis/v2":  {"internal/redistest"},

@@ -2,8 +2,9 @@
 // cache.
 //
 // Three codecs come with it: [MsgPack] (the default), [JSON], and [Raw] for
-// byte slices and strings. Any other [Codec] may take their place, also one
-// that wraps them, for example to compress.
+// byte slices and strings. [Compress] wraps any of them, and any other [Codec]
+// may take their place; one for protocol buffers is in the module
+// codec/protobuf. [Cloner] makes a deep copy out of a codec.
 //
 // # What it guarantees
 //
@@ -23,6 +24,9 @@
 //     levels. A cyclic value is an error, not the end of the process.
 //   - [Decode] and [Encode] turn a panic, in a codec or in a method of the
 //     value's own, into a [*PanicError].
+//   - A compressed value is read whatever the settings of the reader, up to its
+//     limit on the size, and one that claims to become larger is an error before
+//     memory is taken for it.
 //   - [Fingerprint] changes when the definition of a type changes in a way that
 //     its encoding shows, so that another version's value can be told apart
 //     before it is decoded.
@@ -53,6 +57,9 @@
 //     as such: unknown fields are skipped, absent ones stay as they are, and
 //     MsgPack cuts an integer that does not fit. Keeping the values of
 //     different types apart is the purpose of [Fingerprint].
+//   - Corruption within a compressed value is found only where it breaks the
+//     structure: a changed byte may come out as a changed value, as with the
+//     other codecs. The envelope that a stored value is in has a checksum.
 //   - Types registered with msgpack.Register or msgpack.RegisterExt are judged
 //     by their methods alone; the registration cannot be seen.
 //
@@ -60,6 +67,8 @@
 //
 // Codecs need no set-up and are never closed. They keep pools of encoders and
 // decoders, none of which has handled more than 64 KiB at once, and remember
-// what they found out about a type for as long as the process lives. No
-// goroutine is started. Everything here is safe for concurrent use.
+// what they found out about a type for as long as the process lives. Compressing
+// and cloning keep pools of buffers of at most 1 MiB; an encoder of Zstd in its
+// pool takes up to 4 MiB. What is in a pool and not used is left to the garbage
+// collector. No goroutine is started. Everything here is safe for concurrent use.
 package codec

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 )
 
 // maxPooled is the largest encoding, in bytes, whose encoder or decoder goes
@@ -70,4 +71,31 @@ func (r *byteReader) UnreadByte() error {
 	}
 	r.off--
 	return nil
+}
+
+// bufferPool keeps buffers for what only passes through.
+type bufferPool struct{ pool sync.Pool }
+
+type buffer struct{ bytes []byte }
+
+// maxBuffer is the capacity, in bytes, of the largest buffer that is kept: they
+// are one or two for each processor, not one for each type.
+const maxBuffer = 1 << 20
+
+var buffers bufferPool
+
+// get returns an empty buffer.
+func (p *bufferPool) get() *buffer {
+	if b, ok := p.pool.Get().(*buffer); ok {
+		return b
+	}
+	return new(buffer)
+}
+
+// put takes a buffer back. Nothing may share memory with it any more.
+func (p *bufferPool) put(b *buffer) {
+	if cap(b.bytes) <= maxBuffer {
+		b.bytes = b.bytes[:0]
+		p.pool.Put(b)
+	}
 }
