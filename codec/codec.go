@@ -8,8 +8,9 @@ import (
 // Codec encodes values for the shared tier. Implementations must be safe for
 // concurrent use.
 //
-// A codec may also be a [TypeChecker] and a [TypeDescriber]; one that wraps
-// another should be both and hand on to [Check] and [Describe] of the inner one.
+// A codec may also be a [TypeChecker], a [TypeDescriber] and a [Sizer]; one that
+// wraps another should be the first two and hand on to [Check] and [Describe] of
+// the inner one, and the third if it compresses.
 type Codec interface {
 	// Name identifies the encoding. It is stored with every value, so keep it
 	// short, and change it when the encoding changes incompatibly.
@@ -37,6 +38,22 @@ type TypeChecker interface {
 // must be the same in every process that has the same definition of the type.
 type TypeDescriber interface {
 	DescribeType(t reflect.Type) string
+}
+
+// Sizer is a [Codec] that compresses. Size returns how many bytes data takes when
+// it is not compressed, without decompressing it, or len(data) if data is damaged.
+type Sizer interface {
+	Size(data []byte) int
+}
+
+// Size returns the size in bytes of the encoding in data without compression:
+// what a value takes in memory is guessed from it. It is len(data) if c is no
+// [Sizer].
+func Size(c Codec, data []byte) int {
+	if s, ok := c.(Sizer); ok {
+		return s.Size(data)
+	}
+	return len(data)
 }
 
 // Check reports whether c can carry values of type t faithfully. The error

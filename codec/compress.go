@@ -198,3 +198,20 @@ func (c *compressed) Unmarshal(data []byte, v any) error {
 	buffers.put(b)
 	return err
 }
+
+// Size is the size of the encoding before it was compressed.
+func (c *compressed) Size(data []byte) int {
+	if c.err != nil || len(data) == 0 {
+		return len(data)
+	}
+	a := Algorithm(data[0])
+	if a == uncompressed {
+		return Size(c.inner, data[1:])
+	}
+	if a.known() {
+		if size, err := a.size(data[1:]); err == nil && size <= uint64(c.limit) {
+			return int(size)
+		}
+	}
+	return len(data)
+}

@@ -329,6 +329,23 @@ func TestCompressIsTransparent(t *testing.T) {
 	}
 }
 
+// TestSize: the memory that a value takes is not what it takes in Redis.
+func TestSize(t *testing.T) {
+	v := make([]byte, 100_000)
+	for _, c := range []Codec{Raw, everything(Raw, S2), everything(Raw, Zstd), Compress(Raw, WithThreshold(math.MaxInt)), Compress(everything(Raw, S2), WithThreshold(math.MaxInt))} {
+		if got := Size(c, must(c.Append(nil, v))); got != len(v) {
+			t.Errorf("%s: Size = %d, want %d", c.Name(), got, len(v))
+		}
+	}
+	for _, data := range []string{"", "\x01", "\x02abc", "\x03abc", "\x01\xff\xff\xff\xff\x0f"} { // damaged, and above the limit
+		for _, c := range []Codec{Compress(Raw), Compress(nil)} {
+			if got := Size(c, []byte(data)); got != len(data) {
+				t.Errorf("Size of %q = %d, want its length", data, got)
+			}
+		}
+	}
+}
+
 // TestCompressedForms: the first byte of a stored value, and what follows, are
 // a format that other processes read.
 func TestCompressedForms(t *testing.T) {
