@@ -226,7 +226,7 @@ func (f *flight) prepare(ctx context.Context, encode bool) loaded {
 	l.label(f.region, f.key.Name, f.call)
 	if encode && l.life > 0 && l.unstored == nil {
 		if l.payload, l.unstored = f.values.encode(v); l.unstored == nil {
-			l.encoded = len(l.payload)
+			l.encoded = f.values.encoded(l.payload)
 		}
 	}
 	return l

@@ -115,7 +115,7 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 	}
 	if f.usesL1() {
 		out.expires = f.keep(f.key, copyOf{
-			value: out.value, negative: v.Kind == l2.Negative, encoded: len(v.Payload),
+			value: out.value, negative: v.Kind == l2.Negative, encoded: f.values.encoded(v.Payload),
 			mark: out.mark, tags: out.tags, since: now, life: left, token: v.Token,
 		})
 	}

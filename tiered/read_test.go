@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/doppio-cache/doppio/codec"
 	"github.com/doppio-cache/doppio/internal/redistest"
 	"github.com/doppio-cache/doppio/tiered"
 )
@@ -102,6 +103,7 @@ func TestGetNeverLoads(t *testing.T) {
 
 // A value that is too large for L1 is answered by L2, again and again.
 func TestLargeValuesLiveInL2(t *testing.T) {
+	compressed := codec.Compress(codec.MsgPack, codec.WithThreshold(0))
 	tests := []struct {
 		name string
 		cfg  tiered.Config[string]
@@ -111,6 +113,8 @@ func TestLargeValuesLiveInL2(t *testing.T) {
 		{"encoding at the limit", tiered.Config[string]{MaxL1Bytes: 1003}, 1000, true}, // msgpack adds 3 bytes
 		{"encoding above it", tiered.Config[string]{MaxL1Bytes: 1002}, 1000, false},
 		{"above the default of a 64th", tiered.Config[string]{}, 1 << 20, false},
+		{"compressed, its size without at the limit", tiered.Config[string]{MaxL1Bytes: 1003, Codec: compressed}, 1000, true},
+		{"compressed, its size without above it", tiered.Config[string]{MaxL1Bytes: 1002, Codec: compressed}, 1000, false},
 		{"Size at the limit", tiered.Config[string]{MaxL1Bytes: 1000, Size: func(string) int64 { return 1000 }}, 10, true},
 		{"Size above it", tiered.Config[string]{MaxL1Bytes: 1000, Size: func(string) int64 { return 1001 }}, 10, false},
 		{"Size says less than the encoding", tiered.Config[string]{MaxL1Bytes: 100, Size: func(string) int64 { return 1 }}, 1000, true},

@@ -42,6 +42,7 @@ type region struct {
 type values struct {
 	encode   func(v any) ([]byte, error)
 	decode   func(data []byte) (any, error)
+	encoded  func(payload []byte) int // length of the encoding, before compression
 	size     func(v any, encoded int) int64
 	sized    bool // size does not need the encoded length
 	ttlFor   func(key string, v any) time.Duration

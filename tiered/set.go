@@ -29,7 +29,7 @@ func (r *region) set(ctx context.Context, k keyspace.Key, v any, c call) error {
 			r.counters.encodeErrors.Add(1)
 			return fmt.Errorf("doppio: set %s:%s: %w", r.name, k.Name, err)
 		}
-		encoded = len(payload)
+		encoded = r.values.encoded(payload)
 	}
 	p := copyOf{value: stored, encoded: encoded, life: life, tags: tagged.marks(n.fences)}
 	switch {

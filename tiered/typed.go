@@ -76,8 +76,9 @@ func valuesOf[V any](cfg *Config[V]) values {
 			}
 			return v, nil
 		},
-		size:  func(_ any, encoded int) int64 { return int64(encoded) },
-		clone: func(v any) any { return v },
+		encoded: func(payload []byte) int { return codec.Size(cfg.Codec, payload) },
+		size:    func(_ any, encoded int) int64 { return int64(encoded) },
+		clone:   func(v any) any { return v },
 	}
 	if cfg.Size != nil {
 		vs.size = func(v any, _ int) int64 { return max(0, cfg.Size(unbox(v))) }
