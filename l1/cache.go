@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dgraph-io/ristretto/v2"
 
@@ -128,7 +129,7 @@ func (c *Cache) Get(r *Region, hash uint64, key string) (e *Entry, value any, no
 	// of two, and because the processor gets on with the entry and its value
 	// only after it.
 	cell.left.Add(1)
-	if e := s.entry; c.holds(e, r, key, &at) && at.Now < e.Expires {
+	if e := s.entry; c.holds(e, r, key, &at) && (at.Now < atomic.LoadInt64(&e.due) || e.alive(at.Now)) {
 		return e, s.value, at.Now
 	}
 	cell.misses.Add(1)

@@ -3,13 +3,13 @@ package l1
 import "github.com/doppio-cache/doppio/internal/fence"
 
 // entryOverhead is what an entry takes besides the bytes of its key and of its
-// value: 160 for the [Entry], and its share of Ristretto's two maps, the store
+// value: 176 for the [Entry], and its share of Ristretto's two maps, the store
 // (57 bytes a slot) and the policy's costs (17 bytes a slot). How full a map is
 // depends on its history, so the share lies between 130 bytes in a cache that
 // has just been filled and 310 in one whose entries have been replaced many
 // times; the allocator's rounding of the key is in it too. A test compares the
 // heap with what is accounted.
-const entryOverhead = 160 + 224
+const entryOverhead = 176 + 224
 
 // tagBytes is what a tag takes on top.
 const tagBytes = 32
@@ -17,12 +17,14 @@ const tagBytes = 32
 // Entry is a value, or the knowledge that there is none, together with what is
 // needed to judge it. It must not be modified after [Cache.Put], nor put twice.
 //
-// The fields that every hit reads come first, in one cache line.
+// The fields that every hit reads come first, in one cache line. There is one
+// time among them for everything that time brings: up to it a hit is no more than
+// that.
 type Entry struct {
-	check   uint64 // stands for Region and Key, see Region.check; set by Put
-	Value   any
-	Expires int64      // end of its life on the fences' clock, in ns
-	Mark    fence.Mark // Mark.Hash is the hash of region and key
+	check uint64 // stands for Region and Key, see Region.check; set by Put
+	Value any
+	due   int64      // atomic: when something is to be done, see due.go; set by Put
+	Mark  fence.Mark // Mark.Hash is the hash of region and key
 
 	// Tags are marks of what else must not have been invalidated. Without any,
 	// a hit reads no more of it than its length.
@@ -30,6 +32,8 @@ type Entry struct {
 
 	Region     *Region
 	Key        string
+	Expires    int64    // end of its life on the fences' clock, in ns
+	RefreshAt  int64    // from when on hits are due, see [Entry.IsDue]; 0: never
 	StaleUntil int64    // until when it may be served stale, not before Expires; 0: never
 	Cost       int64    // bytes of the value; those of the key and of keeping it are added by Put. Below 0 counts as 0.
 	Token      [16]byte // fill token of the value in L2; zero if it has none

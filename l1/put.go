@@ -36,6 +36,7 @@ func (c *Cache) Put(e *Entry) bool {
 		return false
 	}
 	e.check = e.Region.check(e.Key)
+	e.due = e.firstDue(c.fences.Now())
 	return c.hand(e)
 }
 

@@ -12,6 +12,7 @@ type Region struct {
 	name  string
 	seed  maphash.Seed
 	cells []counterCell
+	idle  int64 // see KeepWhileRead; 0: off
 }
 
 // counterCell is one share of a region's counters, in two cache lines of its

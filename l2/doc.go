@@ -40,9 +40,9 @@
 //
 // # Lifecycle
 //
-// [New] does no I/O. The store has four goroutines until [Store.Close]: one lets
-// calls expire, one renews and releases leases, one tries servers that are down,
-// one tells about that. Round trips run in goroutines of their own, few at a
+// [New] does no I/O. The store has five goroutines until [Store.Close]: one lets
+// calls expire, one renews and releases leases, one lets values stay that are
+// read, one tries servers that are down, one tells about that. Round trips run in goroutines of their own, few at a
 // time. The client belongs to the user and is never closed. Everything is safe
 // for concurrent use.
 //

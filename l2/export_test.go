@@ -15,6 +15,8 @@ var Scripts = map[string]*redis.Script{
 	"begin":                redis.NewScript(beginScript.source),
 	"invalidate":           redis.NewScript(invalidateScript.source),
 	"invalidate_partition": redis.NewScript(invalidatePartitionScript.source),
+	"expire":               redis.NewScript(expireScript.source),
+	"touch":                redis.NewScript(touchScript.source),
 	"tags":                 redis.NewScript(tagsScript.source),
 	"block":                redis.NewScript(blockScript.source),
 	"unblock":              redis.NewScript(unblockScript.source),

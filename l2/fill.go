@@ -15,6 +15,7 @@ type Fill struct {
 	Payload []byte        // copied
 	Life    time.Duration // until the soft end
 	Keep    time.Duration // how long the value stays beyond its life
+	Idle    time.Duration // how long it stays unless it is touched, see [Store.Touch]; 0: to its end
 	Tags    []Tag         // at most 65,535
 	// Announce counts and announces the fill even if no value is replaced: some
 	// instance may hold a copy of one that Redis has not any more.
@@ -50,8 +51,8 @@ func (s *Store) fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
 	switch {
 	case f.Kind != Live && f.Kind != Negative:
 		return Filled{}, fmt.Errorf("l2: fill of kind %d", f.Kind)
-	case f.Life < 0 || f.Keep < 0:
-		return Filled{}, fmt.Errorf("l2: fill with life %v, keep %v", f.Life, f.Keep)
+	case f.Life < 0 || f.Keep < 0 || f.Idle < 0:
+		return Filled{}, fmt.Errorf("l2: fill with life %v, keep %v, idle %v", f.Life, f.Keep, f.Idle)
 	}
 	env, err := appendEnvelope(make([]byte, 0, envelopeSize(&v)), &v)
 	if err != nil {
@@ -62,13 +63,17 @@ func (s *Store) fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
 		return Filled{}, err
 	}
 
+	stay := f.Life + f.Keep
+	if f.Idle > 0 {
+		stay = min(stay, f.Idle)
+	}
 	p := s.layout.Partition(l.Key.Hash)
 	args := fillScript.args([]string{
 		s.layout.Sequence(p), s.layout.Clear(p, l.Key.Region),
 		s.layout.Value(p, l.Key.Region, l.Key.Name), s.layout.Lease(p, l.Key.Region, l.Key.Name),
 	}, 10)
 	args = append(args, l.Token.lease(l.Seq), env[:atCreated], env[atChecksum:],
-		f.Life.Microseconds(), max(1, (f.Life+f.Keep).Milliseconds()))
+		f.Life.Microseconds(), max(1, stay.Milliseconds()))
 	args = append(s.announcement(args, p, []uint64{l.Key.Hash}), flag(f.Announce))
 	jobs := []job{{lane: s.primary[p].scripts, script: fillScript, args: args}}
 	if len(f.Tags) > 0 {

@@ -24,6 +24,10 @@ var (
 	invalidateLua string
 	//go:embed lua/invalidate_partition.lua
 	invalidatePartitionLua string
+	//go:embed lua/expire.lua
+	expireLua string
+	//go:embed lua/touch.lua
+	touchLua string
 	//go:embed lua/tags.lua
 	tagsLua string
 	//go:embed lua/block.lua
@@ -40,6 +44,8 @@ var (
 	beginScript               = newScript(beginLua)
 	invalidateScript          = newScript(invalidateLua)
 	invalidatePartitionScript = newScript(invalidatePartitionLua)
+	expireScript              = newScript(expireLua)
+	touchScript               = newScript(touchLua)
 	tagsScript                = newScript(tagsLua)
 	blockScript               = newScript(blockLua)
 	unblockScript             = newScript(unblockLua)

@@ -37,11 +37,12 @@ type Store struct {
 	owned      sync.WaitGroup // goroutines that end at once on Close
 	closing    sync.Once
 
-	leases leases
-	health health
-	watch  watch
-	counts counters
-	logged [len(unreadableKinds)]atomic.Bool
+	leases  leases
+	touches touches
+	health  health
+	watch   watch
+	counts  counters
+	logged  [len(unreadableKinds)]atomic.Bool
 }
 
 // partitionNames are the names that every command of a partition carries.
@@ -88,13 +89,15 @@ func New(opts Options) (*Store, error) {
 	s.contexts = rotation{store: s, least: s.opts.Timeout}
 	s.health.init(s)
 	s.leases.init(s)
+	s.touches.init(s)
 	s.watch.init(s)
 	s.partition()
-	s.owned.Add(4)
+	s.owned.Add(5)
 	go s.watch.run()
 	go s.health.probe()
 	go s.health.notify()
 	go s.leases.run()
+	go s.touches.run()
 	return s, nil
 }
 

@@ -54,3 +54,10 @@ func (t ticket) land() (met bool) {
 	now := t.counter.Add(^uint64(0)) // one less in the air
 	return t.at&inTheAir > 1 || now&inTheAir > 0 || now>>32 != t.at>>32
 }
+
+// land ends a flight's time in the air, see [airspace].
+func (f *flight) land(t ticket, out *outcome) {
+	if t.land() && out != nil {
+		f.node.fences.Answered(&out.mark)
+	}
+}

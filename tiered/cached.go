@@ -15,7 +15,7 @@ func (r *Region[V]) Cached() iter.Seq2[string, V] {
 		core := r.core
 		for _, e := range core.node.l1.Entries(core.l1) {
 			found, now := core.node.l1.Find(core.l1, e.Mark.Hash, e.Key)
-			if found == nil || now >= found.Expires || found.Negative {
+			if found == nil || !found.Alive(now) || found.Negative {
 				continue
 			}
 			v, _ := found.Value.(V)

@@ -59,6 +59,10 @@ type Config[V any] struct {
 	Name string
 	// TTL is the life of a value in both tiers. Defaults to 5m.
 	TTL time.Duration
+	// SlidingTTL, if set, is how long a value that nobody reads stays: between
+	// this and half as much again after it was read for the last time, on any
+	// instance. TTL remains the limit, and must be longer. Defaults to 0: off.
+	SlidingTTL time.Duration
 	// L1TTL caps the life in L1. It must not be longer than TTL. Defaults to TTL.
 	L1TTL time.Duration
 	// Jitter shortens each life by a random share up to this, so that values
@@ -71,6 +75,18 @@ type Config[V any] struct {
 	// NotFound are errors of the load that mean that the origin has no such
 	// thing (sql.ErrNoRows, your domain's), besides ErrNotFound.
 	NotFound []error
+	// StaleFor is how long past its life a value may be served when the load
+	// that should replace it fails. A value that was invalidated is gone, never
+	// stale. Defaults to 0: never. See [Info].Stale.
+	StaleFor time.Duration
+	// SoftTimeout is how long a call waits for a load while there is a value that
+	// StaleFor allows to be served; then it is, and the load goes on. It must be
+	// shorter than LoadTimeout. Defaults to 0: as long as the load takes.
+	SoftTimeout time.Duration
+	// RefreshAhead is the share of a value's life, between 0 and 1, after which a
+	// GetOrLoad that hits it starts one load in the background, in the whole fleet.
+	// Readers do not wait for it. Defaults to 0: off.
+	RefreshAhead float64
 	// LoadTimeout limits one load, and how long a call waits for another
 	// instance's load before it loads by itself. Defaults to 30s.
 	LoadTimeout time.Duration
@@ -157,7 +173,7 @@ func (cfg *Config[V]) validate(opts *Options) error {
 	if opts.Local && cfg.Mode == L2Only {
 		bad("Mode is L2Only, but the node is Local and has no L2")
 	}
-	return errors.Join(append(errs, cfg.validateCodec(opts))...)
+	return errors.Join(append(errs, cfg.validateStale(), cfg.validateRefresh(), cfg.validateSliding(), cfg.validateCodec(opts))...)
 }
 
 func (cfg *Config[V]) validateCodec(opts *Options) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/doppio-cache/doppio/internal/fence"
 	"github.com/doppio-cache/doppio/internal/keyspace"
@@ -53,9 +54,11 @@ type outcome struct {
 	err     error
 	source  Source
 	expires int64        // in L1, on the fences' clock; 0: not kept there
+	stale   bool         // the value's life is over
 	stamp   fence.Stamp  // taken before the flight's first step
 	mark    fence.Mark   // of the value, if a tier holds it
 	tags    []fence.Mark // of its tags
+	ahead   dueAhead     // of a value of L2
 }
 
 // copyOf is a value on its way into L1.
@@ -67,6 +70,8 @@ type copyOf struct {
 	tags     []fence.Mark
 	since    int64 // on the fences' clock: from when life counts
 	life     lifetime
+	past     lifetime // how long beyond its life it may be served stale
+	whole    lifetime // of which life is what is left; 0: life
 	token    l2.Token
 }
 
@@ -84,6 +89,9 @@ func (r *region) fetch(ctx context.Context, k keyspace.Key, c call, boxed func()
 	}
 	arrival := r.node.fences.Now()
 	kind := kindOf(c, boxed != nil)
+	if r.stale.period > 0 && (kind == flightLoad || kind == flightBypassLoad) {
+		return r.fetchOrStale(ctx, k, c, kind, boxed)
+	}
 	var load loadFunc
 	for attempt := 0; ; attempt++ {
 		f := flight{region: r, key: k, call: c, kind: kind}
@@ -95,6 +103,7 @@ func (r *region) fetch(ctx context.Context, k keyspace.Key, c call, boxed func()
 			out, err = f.takeOff(ctx, load)
 		}
 		if err != nil || r.acceptable(&out, kind, arrival, attempt) {
+			r.refreshFetched(ctx, k, c, &out, boxed)
 			return out, err
 		}
 		r.counters.reloads.Add(1)
@@ -157,7 +166,10 @@ func (f *flight) glance(ctx context.Context) (out outcome, done bool, err error)
 	}
 	ticket, alone := f.node.air.takeOffAlone(f.key.Hash)
 	if !alone {
-		return out, false, nil
+		if !f.held.wanted {
+			return out, false, nil
+		}
+		ticket = f.node.air.takeOff(f.key.Hash)
 	}
 	defer func() { f.land(ticket, &out) }()
 	defer func() {
@@ -187,7 +199,7 @@ func (f *flight) glance(ctx context.Context) (out outcome, done bool, err error)
 // takeOff is fly for a copy of f, which the others of the flight then share.
 func (f flight) takeOff(ctx context.Context, load loadFunc) (outcome, error) {
 	shared := f
-	shared.load = load
+	shared.load, shared.held = load, staleCopy{}
 	out, err := shared.fly(ctx)
 	if err != nil {
 		return outcome{}, err
@@ -217,6 +229,8 @@ func (f *flight) fly(ctx context.Context) (*outcome, error) {
 		return res.Val.(*outcome), nil
 	case <-ctx.Done():
 		return nil, f.left(ctx)
+	case <-f.soft:
+		return nil, errSoftTimeout
 	case <-n.done:
 		return nil, ErrClosed
 	}
@@ -234,6 +248,7 @@ type flight struct {
 	call  call
 	kind  flightKind
 	load  loadFunc
+	ahead bool // of its time, in the background; see refresh.go
 	stamp fence.Stamp
 
 	looked  bool // the following is set
@@ -242,14 +257,9 @@ type flight struct {
 	verdict verdict
 	hit     outcome // if usable
 
-	replaced bool // a shared tier has taken the new value, or a newer one
-}
-
-// land ends a flight's time in the air, see [airspace].
-func (f *flight) land(t ticket, out *outcome) {
-	if t.land() && out != nil {
-		f.node.fences.Answered(&out.mark)
-	}
+	held     staleCopy        // if the look was to find one, and has
+	soft     <-chan time.Time // when the caller takes a stale value; nil: never
+	replaced bool             // a shared tier has taken the new value, or a newer one
 }
 
 // run never panics: it runs in a goroutine of singleflight's, where a panic
@@ -265,7 +275,7 @@ func (f *flight) run(ctx context.Context) (out *outcome) {
 	if !f.looked {
 		f.stamp = f.node.fences.Stamp(f.key.Hash)
 	}
-	if f.kind == flightRead || f.kind == flightLoad {
+	if (f.kind == flightRead || f.kind == flightLoad) && !f.ahead {
 		if out := f.again(); out != nil {
 			return out
 		}
@@ -275,34 +285,16 @@ func (f *flight) run(ctx context.Context) (out *outcome) {
 		out = f.withoutL2(ctx)
 	case !f.node.usable(f.key):
 		out = f.detached(ctx, nil)
+	case f.ahead:
+		out = f.throughLease(ctx)
 	default:
 		out = f.throughL2(ctx)
 	}
 	if f.kind == flightForce {
 		f.purge(ctx, out)
 	}
+	f.supersede(out)
 	return out
-}
-
-// purge ends a forced load whose value no shared tier has taken: what is cached
-// must not outlive it, on any instance. Our own invalidation is no reason to
-// discard what was loaded before it, but one that was heard before is.
-func (f *flight) purge(ctx context.Context, out *outcome) {
-	loaded := out.source == SourceLoad && (out.err == nil || errors.Is(out.err, ErrAbsent))
-	keptAlone := f.node.l2 == nil && out.expires != 0 // there are no other instances
-	if !loaded || f.replaced || keptAlone {
-		return
-	}
-	fences := f.node.fences
-	passed, t0 := fences.Passes(&out.stamp), out.stamp.T0
-	if _, err := f.node.invalidate(ctx, f.name, []keyspace.Key{f.key}); err != nil {
-		f.warnOnce("a forced load could not invalidate what it replaces at once", "key", f.key.Name, "error", err)
-	}
-	out.mark, out.expires = fence.Mark{}, 0
-	if passed {
-		out.stamp = fences.Stamp(f.key.Hash)
-		out.stamp.T0 = t0 // it does not make the load begin later
-	}
 }
 
 // recovered makes an outcome of a panic in one of the caller's functions; nil if
@@ -321,7 +313,7 @@ func (f *flight) again() *outcome {
 		return nil
 	}
 	e, now := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name)
-	if e == nil || now >= e.Expires {
+	if e == nil || !e.Alive(now) {
 		return nil
 	}
 	out := fromL1(e)

@@ -63,8 +63,13 @@ func (f *flight) loadUncached(ctx context.Context) *outcome {
 // loadBeside loads without a lease and keeps the value in L1 under the mark.
 func (f *flight) loadBeside(ctx context.Context, mark fence.Mark) *outcome {
 	since := f.node.fences.Now()
+	land := f.landings.takeOff(f.key.Hash)
 	l := f.callLoad(ctx, !f.values.sized && f.usesL1())
 	out := f.brought(l)
+	if first := land(); !first {
+		f.node.fences.Void(f.key.Hash)
+		return out
+	}
 	if l.life <= 0 || l.unstored != nil || l.encoded < 0 && !f.values.sized && !l.absent {
 		return out
 	}
@@ -73,7 +78,7 @@ func (f *flight) loadBeside(ctx context.Context, mark fence.Mark) *outcome {
 		life = min(life, f.node.fences.Bound()-time.Duration(since-mark.T0))
 	}
 	out.expires = f.keep(f.key, copyOf{
-		value: l.value, negative: l.absent, encoded: l.encoded, mark: mark, tags: l.tags, since: since, life: life,
+		value: l.value, negative: l.absent, encoded: l.encoded, mark: mark, tags: l.tags, since: since, life: life, past: f.stale.period,
 	})
 	if out.expires != 0 {
 		out.mark = mark
@@ -128,7 +133,7 @@ func (f *flight) loadHolding(ctx context.Context, lease l2.Lease) *outcome {
 	}
 	out.expires = f.keep(f.key, copyOf{
 		value: l.value, negative: l.absent, encoded: l.encoded,
-		mark: out.mark, tags: l.tags, since: since, life: l.life, token: lease.Token,
+		mark: out.mark, tags: l.tags, since: since, life: l.life, past: f.stale.period, token: lease.Token,
 	})
 	return out
 }
@@ -140,15 +145,15 @@ func (f *flight) keepAlone(out *outcome, l loaded, mark fence.Mark, since int64)
 	out.mark = mark.Detach()
 	l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
 	out.expires = f.keep(f.key, copyOf{
-		value: l.value, negative: l.absent, encoded: l.encoded, mark: out.mark, tags: l.tags, since: since, life: l.life,
+		value: l.value, negative: l.absent, encoded: l.encoded, mark: out.mark, tags: l.tags, since: since, life: l.life, past: f.stale.period,
 	})
 	return out
 }
 
 func fillOf(r *region, l loaded) l2.Fill {
-	f := l2.Fill{Kind: l2.Live, Codec: r.codec, Schema: r.schema, Payload: l.payload, Life: l.life}
+	f := l2.Fill{Kind: l2.Live, Codec: r.codec, Schema: r.schema, Payload: l.payload, Life: l.life, Keep: r.stale.period, Idle: r.sliding.idle()}
 	if l.absent {
-		f.Kind = l2.Negative
+		f.Kind, f.Keep, f.Idle = l2.Negative, 0, 0
 	}
 	return f
 }
@@ -173,6 +178,7 @@ func (f *flight) callLoad(ctx context.Context, encode bool) (l loaded) {
 		if l.err != nil && !l.absent {
 			f.counters.loadErrors.Add(1)
 		}
+		f.loadEnded(&l)
 		watched.end(l.err)
 	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, f.loadTimeout, ErrLoadTimeout)

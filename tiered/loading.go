@@ -34,7 +34,11 @@ func (l *Loading[K, V]) Get(ctx context.Context, k K, opts ...Option) (V, error)
 	r := l.region
 	key := l.key(k)
 	if len(opts) == 0 && r.core.usesL1() {
-		if v, err, hit := r.peek(key, keyspace.Hash(r.core.name, key)); hit {
+		hash := keyspace.Hash(r.core.name, key)
+		if v, hit, due, err := r.peek(key, hash); hit {
+			if due && l.load != nil {
+				r.core.attend(ctx, key, hash, call{}, func() loadFunc { return l.boxed(k) })
+			}
 			return v, err
 		}
 	}

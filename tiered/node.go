@@ -38,9 +38,10 @@ type Node struct {
 	gate   *gate           // flights and Sets that are running
 	writes *gate           // invalidations that are; shut after the other one
 
-	air     airspace
-	settled chan struct{} // closed when ready for the first time, or after L2Timeout
-	first   sync.WaitGroup
+	air       airspace
+	refreshes chan struct{} // one element for each load ahead of time
+	settled   chan struct{} // closed when ready for the first time, or after L2Timeout
+	first     sync.WaitGroup
 
 	closeOnce sync.Once
 	closeErr  error
@@ -69,14 +70,15 @@ func Open(ctx context.Context, opts Options) (*Node, error) {
 		return nil, fmt.Errorf("doppio: open: %w", err)
 	}
 	n := &Node{
-		opts:    opts,
-		log:     opts.Logger,
-		layout:  layout,
-		fences:  fence.New(opts.Partitions, opts.MaxStaleness, opts.L1MaxBytes),
-		gate:    newGate(),
-		writes:  newGate(),
-		regions: make(map[string]*region),
-		settled: make(chan struct{}),
+		opts:      opts,
+		log:       opts.Logger,
+		layout:    layout,
+		fences:    fence.New(opts.Partitions, opts.MaxStaleness, opts.L1MaxBytes),
+		gate:      newGate(),
+		writes:    newGate(),
+		regions:   make(map[string]*region),
+		settled:   make(chan struct{}),
+		refreshes: make(chan struct{}, maxRefreshes),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.done = n.ctx.Done()

@@ -53,6 +53,9 @@ type Info struct {
 	// Remaining is what is left of the value's life on this instance; 0 if it
 	// was not kept.
 	Remaining time.Duration
+	// Stale says that the value's life is over, and that it was returned because
+	// the load failed or is slow. See Config.StaleFor.
+	Stale bool
 }
 
 // Source is where a value came from.

@@ -78,8 +78,9 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 		return missing
 	}
 	v := &reply.Value
-	left, known := f.remaining(v, now)
+	left, past, known := f.remaining(v, now)
 	if known && left <= 0 {
+		f.hold(ctx, reply, now, -left, left+past)
 		return worthless
 	}
 	if v.Kind == l2.Live && (v.Schema != f.schema || v.Codec != f.codec) {
@@ -113,11 +114,18 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 	if !known {
 		left = 0 // not known for how long, so not to be kept
 	}
+	whole := time.Duration(v.SoftEnd-v.Created) * time.Microsecond
+	if left > 0 && v.Kind == l2.Live {
+		out.ahead = dueAhead{f.refreshing.from(now+int64(left), whole), now + int64(left), v.Token}
+	}
 	if f.usesL1() {
 		out.expires = f.keep(f.key, copyOf{
 			value: out.value, negative: v.Kind == l2.Negative, encoded: f.values.encoded(v.Payload),
-			mark: out.mark, tags: out.tags, since: now, life: left, token: v.Token,
+			mark: out.mark, tags: out.tags, since: now, life: left, whole: whole, past: past, token: v.Token,
 		})
+	}
+	if v.Kind == l2.Live {
+		f.touch(f.key, v.Token, now)
 	}
 	f.counters.l2Hits.Add(1)
 	return usable
@@ -130,27 +138,30 @@ func (f *flight) loadAside(ctx context.Context, reply *l2.Reply) *outcome {
 	return f.loadBeside(ctx, f.stamp.At(reply.Seq))
 }
 
-// remaining is what is left of a value's life, by the server's clock, and whether
-// that is known: an instance that has not probed yet does not know the clock.
-func (f *flight) remaining(v *l2.Value, now int64) (left lifetime, known bool) {
+// remaining is what is left of a value's life, by the server's clock, how long
+// past that it may be served stale, and whether that is known: an instance that
+// has not probed yet does not know the clock.
+func (f *flight) remaining(v *l2.Value, now int64) (left, past lifetime, known bool) {
 	server, known := f.node.backplane.ServerAt(now)
 	if !known {
-		return 0, false
+		return 0, 0, false
 	}
-	end := v.SoftEnd
+	end, limit := v.SoftEnd, v.SoftEnd+f.stale.period.Microseconds()
 	// A value from before a failover may be one whose invalidation the new
 	// primary never got. It dies within the grace, at a time that depends on
 	// the key alone, so that all instances agree and not all keys die at once.
 	if seq, at, ok := f.node.backplane.Epoch(f.node.fences.Partition(f.key.Hash)); ok && v.Seq < seq {
-		end = min(end, at+f.grace())
+		limit = min(limit, at+f.grace())
 	}
 	for _, tag := range v.Tags { // the same for invalidations of its tags
 		p := f.node.fences.Partition(keyspace.HashTag(tag.Name))
 		if seq, at, ok := f.node.backplane.Epoch(p); !ok || tag.Stamp < seq {
-			end = min(end, at+f.grace())
+			limit = min(limit, at+f.grace())
 		}
 	}
-	return time.Duration(end-server) * time.Microsecond, true
+	// What ends so may have been invalidated: it is not merely old.
+	end = min(end, limit)
+	return time.Duration(end-server) * time.Microsecond, time.Duration(limit-end) * time.Microsecond, true
 }
 
 // grace is how long, in µs, the key's value may live on after a failover.

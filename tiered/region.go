@@ -28,12 +28,16 @@ type region struct {
 
 	ttl, l1TTL, negativeTTL time.Duration // negativeTTL <= 0: not remembered
 	loadTimeout             time.Duration
+	stale                   staleness
+	refreshing              refreshing
+	sliding                 sliding
 	writeTimeout            time.Duration
 	originLag               time.Duration
 	jitter                  float64
 	maxL1Bytes              int64
 
 	flights  [flightKinds]singleflight.Group
+	landings *landings // nil where values are kept in Redis
 	counters regionCounters
 	warned   sync.Map // problem → struct{}: what has been logged once
 }
@@ -55,6 +59,7 @@ type regionCounters struct {
 	l2Hits, l2Misses, negativeHits     atomic.Uint64
 	loads, loadErrors                  atomic.Uint64
 	leaseWaits, fillsRejected, reloads atomic.Uint64
+	staleServed, refreshes             atomic.Uint64
 	undecodable, foreign, encodeErrors atomic.Uint64
 	doubted                            atomic.Uint64
 	l2Latency, loadLatency             histogram.Histogram
@@ -110,7 +115,7 @@ func (r *region) keep(k keyspace.Key, p copyOf) int64 {
 		return 0
 	}
 	expires := r.put(k, p)
-	if expires == 0 {
+	if r.outlived(k, &p.mark) || expires == 0 {
 		// L1 may hold an older copy that is not valid now, because no probe has
 		// succeeded for a while, but would be again after the next one. It must
 		// not be served after this value was.
@@ -131,15 +136,17 @@ func (r *region) put(k keyspace.Key, p copyOf) int64 {
 	}
 	expires := p.since + int64(min(p.life, r.jittered(r.l1TTL)))
 	kept := r.node.l1.Put(&l1.Entry{
-		Tags:     p.tags,
-		Region:   r.l1,
-		Key:      k.Name,
-		Value:    p.value,
-		Negative: p.negative,
-		Mark:     p.mark,
-		Expires:  expires,
-		Cost:     size,
-		Token:    p.token,
+		Tags:       p.tags,
+		Region:     r.l1,
+		Key:        k.Name,
+		Value:      p.value,
+		Negative:   p.negative,
+		Mark:       p.mark,
+		Expires:    expires,
+		StaleUntil: r.staleUntil(&p),
+		RefreshAt:  r.refreshAt(&p),
+		Cost:       size,
+		Token:      p.token,
 	})
 	if !kept {
 		return 0

@@ -31,7 +31,7 @@ func (r *region) set(ctx context.Context, k keyspace.Key, v any, c call) error {
 		}
 		encoded = r.values.encoded(payload)
 	}
-	p := copyOf{value: stored, encoded: encoded, life: life, tags: tagged.marks(n.fences)}
+	p := copyOf{value: stored, encoded: encoded, life: life, past: r.stale.period, tags: tagged.marks(n.fences)}
 	switch {
 	case life <= 0:
 		_, err := n.invalidate(ctx, r.name, []keyspace.Key{k})
@@ -84,7 +84,7 @@ func (r *region) setL2(ctx context.Context, k keyspace.Key, payload []byte, p co
 	}
 	p.since, p.token = n.fences.Now(), lease.Token
 	res, err := r.fillL2(ctx, k, lease, l2.Fill{
-		Kind: l2.Live, Codec: r.codec, Schema: r.schema, Payload: payload, Life: p.life, Tags: tags,
+		Kind: l2.Live, Codec: r.codec, Schema: r.schema, Payload: payload, Life: p.life, Keep: r.stale.period, Idle: r.sliding.idle(), Tags: tags,
 	})
 	if err != nil {
 		n.l2.Release(lease)

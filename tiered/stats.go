@@ -58,7 +58,9 @@ type RegionStats struct {
 	L2Misses      uint64
 	NegativeHits  uint64 // of the hits in either tier, those that said that there is no such thing
 	Loads         uint64 // load functions called
-	LoadErrors    uint64 // of them failed; "not found" is no failure
+	Refreshes     uint64 // of them begun ahead of time, see Config.RefreshAhead
+	LoadErrors    uint64 // of the loads failed; "not found" is no failure
+	StaleServed   uint64 // calls answered with a value past its life, see Config.StaleFor
 	LeaseWaits    uint64 // loads of another instance that were waited for
 	FillsRejected uint64 // loaded or set values that Redis did not take because something newer had come
 	Reloads       uint64 // answers discarded because an invalidation came in meanwhile
@@ -123,6 +125,8 @@ func (r *region) stats() RegionStats {
 		NegativeHits:  l1.NegativeHits + c.negativeHits.Load(),
 		Loads:         c.loads.Load(),
 		LoadErrors:    c.loadErrors.Load(),
+		Refreshes:     c.refreshes.Load(),
+		StaleServed:   c.staleServed.Load(),
 		LeaseWaits:    c.leaseWaits.Load(),
 		FillsRejected: c.fillsRejected.Load(),
 		Reloads:       c.reloads.Load(),

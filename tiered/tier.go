@@ -19,6 +19,8 @@ type sharedTier interface {
 	Release(lease l2.Lease)
 	Begin(ctx context.Context, k keyspace.Key, token l2.Token) (l2.Lease, error)
 	InvalidateAll(ctx context.Context, keys []keyspace.Key) []l2.Invalidated
+	ExpireAll(ctx context.Context, keys []keyspace.Key, keep time.Duration) []l2.Invalidated
+	Touch(k keyspace.Key, token l2.Token, idle, keep time.Duration)
 	Block(ctx context.Context, keys []keyspace.Key, token l2.Token, life time.Duration) []l2.Invalidated
 	Unblock(ctx context.Context, keys []keyspace.Key, token l2.Token) []l2.Invalidated
 	InvalidateRegion(ctx context.Context, region string) []l2.Invalidated

@@ -52,7 +52,13 @@ func New[V any](n *Node, cfg Config[V]) (*Region[V], error) {
 		jitter:       cfg.Jitter,
 		maxL1Bytes:   cfg.MaxL1Bytes,
 	}
+	core.stale.init(cfg.StaleFor, cfg.SoftTimeout)
+	core.refreshing.share = cfg.RefreshAhead
 	core.l1 = n.l1.Region(cfg.Name)
+	core.slide(cfg.SlidingTTL)
+	if !core.usesL2() {
+		core.landings = &landings{loads: make(map[uint64]*underWay)}
+	}
 	if err := n.declare(core); err != nil {
 		return nil, err
 	}
@@ -103,7 +109,11 @@ func (r *Region[V]) Get(ctx context.Context, key string, opts ...Option) (V, err
 		return zero, errNilRegion
 	}
 	if len(opts) == 0 && r.core.usesL1() {
-		if v, err, hit := r.peek(key, keyspace.Hash(r.core.name, key)); hit {
+		hash := keyspace.Hash(r.core.name, key)
+		if v, hit, due, err := r.peek(key, hash); hit {
+			if due && r.core.sliding.period > 0 {
+				r.core.attend(ctx, key, hash, call{}, nil)
+			}
 			return v, err
 		}
 	}
@@ -138,7 +148,11 @@ func (r *Region[V]) GetOrLoad(ctx context.Context, key string, load func(ctx con
 		return zero, errNilRegion
 	}
 	if len(opts) == 0 && r.core.usesL1() {
-		if v, err, hit := r.peek(key, keyspace.Hash(r.core.name, key)); hit {
+		hash := keyspace.Hash(r.core.name, key)
+		if v, hit, due, err := r.peek(key, hash); hit {
+			if due && load != nil {
+				r.core.attend(ctx, key, hash, call{}, func() loadFunc { return boxed(key, load) })
+			}
 			return v, err
 		}
 	}
@@ -159,23 +173,24 @@ func boxed[V any](key string, load func(context.Context, string) (V, error)) loa
 }
 
 // peek is the L1 hit: everything that is done for one is in here and in
-// [l1.Cache.Get].
-func (r *Region[V]) peek(key string, hash uint64) (v V, err error, hit bool) { //nolint:revive // hit qualifies the other two
+// [l1.Cache.Get]. due says that the hit is to be attended to.
+func (r *Region[V]) peek(key string, hash uint64) (v V, hit, due bool, err error) {
 	core := r.core
-	e, value, _ := core.node.l1.Get(core.l1, hash, key)
+	e, value, now := core.node.l1.Get(core.l1, hash, key)
 	if e == nil {
-		return v, nil, false
+		return v, false, false, nil
 	}
+	due = e.IsDue(now)
 	// The value first: whether the entry is negative lies in another cache line.
 	v, ok := value.(V)
 	if !ok && e.Negative {
 		core.l1.NegativeHit()
-		return v, ErrAbsent, true
+		return v, true, due, ErrAbsent
 	}
 	if r.clone != nil {
 		v = r.clone(v)
 	}
-	return v, nil, true
+	return v, true, due, nil
 }
 
 // miss answers a call that L1 has not answered, or (with options) was not yet
@@ -187,9 +202,15 @@ func (r *Region[V]) miss(ctx context.Context, key string, load func() loadFunc, 
 	core := r.core
 	k := keyspace.Of(core.name, key)
 	if len(opts) > 0 && !c.bypass && !c.force && core.usesL1() {
-		if e, _, _ := core.node.l1.Get(core.l1, k.Hash, key); e != nil {
+		if e, _, now := core.node.l1.Get(core.l1, k.Hash, key); e != nil {
 			if e.Negative {
 				core.l1.NegativeHit()
+			}
+			if e.IsDue(now) {
+				if c.tags, err = core.tagsOf(opts); err != nil {
+					return v, err
+				}
+				core.attend(ctx, key, k.Hash, c, load)
 			}
 			return r.unwrap(fromL1(e), opts)
 		}
@@ -207,7 +228,7 @@ func (r *Region[V]) miss(ctx context.Context, key string, load func() loadFunc, 
 // unwrap makes an outcome, which is shared, the caller's own.
 func (r *Region[V]) unwrap(out *outcome, opts []Option) (v V, err error) {
 	if info := infoOf(opts); info != nil {
-		*info = Info{Source: out.source}
+		*info = Info{Source: out.source, Stale: out.stale}
 		if out.expires != 0 {
 			info.Remaining = max(0, time.Duration(out.expires-r.core.node.fences.Now()))
 		}
@@ -257,17 +278,9 @@ func (r *Region[V]) Delete(ctx context.Context, keys ...string) error {
 	if r == nil {
 		return errNilRegion
 	}
-	var errs []error
-	ks := make([]keyspace.Key, 0, len(keys))
-	for _, key := range keys {
-		if err := checkKey(key); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		ks = append(ks, keyspace.Of(r.core.name, key))
-	}
+	ks, errs := r.core.keys(keys)
 	_, err := r.core.node.invalidate(ctx, r.core.name, ks)
-	return errors.Join(append(errs, err)...)
+	return errors.Join(errs, err)
 }
 
 // Ref names a key of the region for [Node.Delete]. That of a nil Region is not

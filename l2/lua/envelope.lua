@@ -1,7 +1,7 @@
 -- The fixed part of an envelope (see envelope.go); Lua counts from 1.
 local HEADER, AT_CREATED, AT_SOFT_END, AT_TOKEN, AT_SEQ = 56, 9, 17, 33, 49
 local LAYOUT = string.char(208, 159, 1)
-local TOMBSTONE = 2
+local LIVE, TOMBSTONE = 0, 2
 local LEASE = 24 -- token (16), sequence at the grant (8)
 
 -- number reads 8 bytes, big endian.
@@ -21,11 +21,14 @@ local function get(k)
   return nil, type(v) == 'table'
 end
 
-local function readable(v)
-  if #v < HEADER or string.sub(v, 1, 3) ~= LAYOUT then return false end
-  local a, b, c, d = string.byte(v, 5, 8)
-  return ((a * 256 + b) * 256 + c) * 256 + d == #v
+-- whole reports whether h is the head of an envelope of this size.
+local function whole(h, size)
+  if #h < HEADER or string.sub(h, 1, 3) ~= LAYOUT then return false end
+  local a, b, c, d = string.byte(h, 5, 8)
+  return ((a * 256 + b) * 256 + c) * 256 + d == size
 end
+
+local function readable(v) return whole(v, #v) end
 
 local function kind(v) return string.byte(v, 4) % 4 end
 

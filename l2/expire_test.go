@@ -1,0 +1,122 @@
+package l2_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/doppio-cache/doppio/internal/redistest"
+	"github.com/doppio-cache/doppio/l2"
+)
+
+// expire ends lives; it fails the test unless all outcomes are good.
+func expire(t *testing.T, s *l2.Store, keep time.Duration, keys ...l2.Key) (seq uint64) {
+	t.Helper()
+	for _, o := range s.ExpireAll(t.Context(), keys, keep) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		seq = max(seq, o.Seq)
+	}
+	return seq
+}
+
+// Expire ends a life, and keeps the value, by Redis's clock.
+func TestExpireKeepsTheValue(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		c := b.Client(t)
+		s := newStore(t, c)
+		old := put(t, s, apple, "old") // for an hour
+		other := sibling(apple)
+		l := grant(t, s, other)
+		hear := listen(t, c)
+		seq := expire(t, s, time.Minute, apple, other)
+		if seq != old.Seq+1 {
+			t.Errorf("sequence %d after %d, want one more", seq, old.Seq)
+		}
+		if a := hear(1)[0]; a.seq != seq || a.partition != partition(apple) {
+			t.Errorf("announced %+v, want sequence %d", a, seq)
+		}
+		r := wantHit(t, s, apple, "old")
+		if now := c.Time(t.Context()).Val().UnixMicro(); r.Value.SoftEnd > now || r.Value.SoftEnd < r.Value.Created {
+			t.Errorf("created %d, soft end %d, now %d", r.Value.Created, r.Value.SoftEnd, now)
+		}
+		if left := c.PTTL(t.Context(), valueName(apple)).Val(); left <= 0 || left > time.Minute {
+			t.Errorf("it stays for %v, want a minute", left)
+		}
+		wantRefused(t, s, l) // what is being loaded is of before
+
+		// Once more does not keep it for longer.
+		c.PExpire(t.Context(), valueName(apple), time.Second)
+		if again := expire(t, s, time.Minute, apple); again != seq+1 {
+			t.Errorf("sequence %d after %d, want one more", again, seq)
+		}
+		if left := c.PTTL(t.Context(), valueName(apple)).Val(); left > time.Second {
+			t.Errorf("it stays for %v, want no more than before", left)
+		}
+		if end := wantHit(t, s, apple, "old").Value.SoftEnd; end != r.Value.SoftEnd {
+			t.Errorf("soft end %d, want it unchanged, %d", end, r.Value.SoftEnd)
+		}
+		invalidate(t, s, apple)
+		expire(t, s, time.Minute, apple)
+		wantMiss(t, s, apple)
+	})
+}
+
+// What cannot be served stale is removed; a tombstone is not.
+func TestExpireOfWhatIsNoValue(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		c := b.Client(t)
+		s := newStore(t, c)
+		envelope := func(v l2.Value) []byte {
+			e, err := l2.Envelope(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return e
+		}
+		live := l2.Value{Token: l2.NewToken(), Seq: 1, Created: 1, SoftEnd: 1 << 52, Payload: []byte("payload")}
+		negative, tombstone := live, live
+		negative.Kind, tombstone.Kind = l2.Negative, l2.Tombstone
+		for name, tt := range map[string]struct {
+			at   []byte
+			left bool
+		}{
+			"live":      {envelope(live), true},
+			"negative":  {envelope(negative), false},
+			"tombstone": {envelope(tombstone), true},
+			"cut off":   {envelope(live)[:l2.HeaderSize+2], false},
+			"foreign":   {[]byte("something else that is as long as a header, or longer than that"), false},
+		} {
+			c.Set(t.Context(), valueName(apple), tt.at, time.Hour)
+			expire(t, s, time.Minute, apple)
+			if got := exists(t, c, valueName(apple)); got != tt.left {
+				t.Errorf("%s: there afterwards: %v, want %v", name, got, tt.left)
+			}
+		}
+		c.Del(t.Context(), valueName(apple))
+		c.HSet(t.Context(), valueName(apple), "of", "another type")
+		expire(t, s, time.Minute, apple)
+		if exists(t, c, valueName(apple)) {
+			t.Error("a hash is still there")
+		}
+	})
+}
+
+func TestReplyToExpireIsLost(t *testing.T) {
+	eachCut(t, func(t *testing.T, c cut) {
+		old := put(t, c.direct, apple, "old")
+		hear := listen(t, c.redis)
+		c.lose("expire")
+		out := c.ExpireAll(t.Context(), []l2.Key{apple}, time.Minute)
+		if end := wantHit(t, c.direct, apple, "old").Value.SoftEnd; end >= old.SoftEnd {
+			t.Errorf("soft end %d, want it before %d", end, old.SoftEnd)
+		}
+		if !c.check(t, out[0].Err) {
+			hear(1)
+			return
+		}
+		if a := hear(2); a[1].seq != out[0].Seq || out[0].Seq != old.Seq+2 {
+			t.Errorf("sequence %d, announced %+v, want that of the second run", out[0].Seq, a)
+		}
+	})
+}

@@ -1,0 +1,297 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/doppio-cache/doppio/internal/fence"
+	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/l1"
+	"github.com/doppio-cache/doppio/l2"
+)
+
+// DefaultStaleThrottle is how long a key whose load has failed, or is slower
+// than Config.SoftTimeout, is answered with its stale value before another call
+// tries to load it; Config.StaleFor if that is shorter. It counts per key and
+// instance.
+const DefaultStaleThrottle = 5 * time.Second
+
+// errSoftTimeout ends a caller's waiting, not the load; no caller ever sees it.
+var errSoftTimeout = errors.New("doppio: soft timeout")
+
+// staleness is what a region knows about values past their lives.
+type staleness struct {
+	period   time.Duration  // Config.StaleFor
+	soft     time.Duration  // Config.SoftTimeout
+	throttle throttle       // keys that are not to be loaded for a while
+	bars     []atomic.Int64 // by hash: see [flight.supersede]; nil without a period
+}
+
+// barCount is the number of bars: keys that share one share their fate.
+const barCount = 512
+
+func (s *staleness) init(period, soft time.Duration) {
+	s.period, s.soft = period, soft
+	if period > 0 {
+		s.bars = make([]atomic.Int64, barCount)
+	}
+}
+
+func (s *staleness) bar(hash uint64) *atomic.Int64 { return &s.bars[hash>>32%barCount] }
+
+// staleCopy is a value past its life that a caller has read from Redis itself.
+//
+// One that another call has read will not do. A read of the old value is under
+// way when somebody replaces it; another caller gets the new one and returns;
+// whoever comes then must not be given the old one.
+type staleCopy struct {
+	wanted bool // look for it
+	value  any
+	mark   fence.Mark
+	tags   []fence.Mark
+	until  int64 // on the fences' clock; 0: there is none
+}
+
+func (cfg *Config[V]) validateStale() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if cfg.StaleFor < 0 {
+		bad("StaleFor is negative (%v)", cfg.StaleFor)
+	}
+	if cfg.SoftTimeout < 0 {
+		bad("SoftTimeout is negative (%v)", cfg.SoftTimeout)
+	}
+	if cfg.SoftTimeout > 0 && cfg.StaleFor == 0 {
+		bad("SoftTimeout is %v, but without StaleFor there is nothing to serve then", cfg.SoftTimeout)
+	}
+	if limit := orDefault(cfg.LoadTimeout, DefaultLoadTimeout); cfg.SoftTimeout > 0 && limit > 0 && cfg.SoftTimeout >= limit {
+		bad("SoftTimeout (%v) is not shorter than LoadTimeout (%v)", cfg.SoftTimeout, limit)
+	}
+	return errors.Join(errs...)
+}
+
+// fetchOrStale is fetch for a call that takes a value past its life if the load
+// fails, or is slow.
+func (r *region) fetchOrStale(ctx context.Context, k keyspace.Key, c call, kind flightKind, boxed func() loadFunc) (out outcome, err error) {
+	arrival := r.node.fences.Now()
+	throttled := r.stale.throttle.holds(k.Hash, arrival)
+	if throttled {
+		if out, ok := r.serveStale(k, kind, nil); ok {
+			return out, nil
+		}
+	}
+	soft, stop := softTimer(r.stale.soft)
+	defer stop()
+	var load loadFunc
+	for attempt := 0; ; {
+		f := flight{region: r, key: k, call: c, kind: kind, soft: soft}
+		// With a copy in L1 there is no need to hold one that Redis has.
+		f.held.wanted = !r.hasStale(k, kind)
+		out, done, err := f.glance(ctx)
+		if !done && throttled {
+			if out, ok := r.serveStale(k, kind, &f.held); ok {
+				return out, nil
+			}
+		}
+		if !done {
+			if load == nil {
+				load = boxed()
+			}
+			out, err = f.takeOff(ctx, load)
+		}
+		if err == nil && failed(out.err) {
+			if stale, ok := r.serveStale(k, kind, &f.held); ok {
+				return stale, nil
+			}
+		}
+		switch {
+		case errors.Is(err, errSoftTimeout):
+			if out, ok := r.serveStale(k, kind, &f.held); ok {
+				// The load is known to be slow: those who come next need not
+				// find out again.
+				r.stale.hold(k.Hash, r.node.fences.Now())
+				return out, nil
+			}
+			soft = nil // there is nothing else to be had
+		case err != nil || r.acceptable(&out, kind, arrival, attempt):
+			r.refreshFetched(ctx, k, c, &out, boxed)
+			return out, err
+		default:
+			r.counters.reloads.Add(1)
+			attempt++
+		}
+	}
+}
+
+// softTimer returns a channel that says when d is over; nil if d is 0.
+func softTimer(d time.Duration) (over <-chan time.Time, stop func()) {
+	if d <= 0 {
+		return nil, func() {}
+	}
+	t := time.NewTimer(d)
+	return t.C, func() { t.Stop() }
+}
+
+// failed reports whether a flight's error says that there was no answer.
+func failed(err error) bool {
+	return err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrClosed)
+}
+
+// hasStale reports whether L1 has a copy that could be served past its life.
+func (r *region) hasStale(k keyspace.Key, kind flightKind) bool {
+	if !r.usesL1() || kind == flightBypassLoad {
+		return false
+	}
+	e, now := r.node.l1.Find(r.l1, k.Hash, k.Name)
+	return e != nil && now < e.StaleUntil
+}
+
+// serveStale returns what may be served in place of a load that has failed, if
+// there is anything: L1's copy, or held, whichever is newer. It is judged here
+// and now, by the same fences as a copy whose life is not over: what was
+// invalidated, or can no longer be vouched for, is not served.
+//
+// Whether an invalidation is pending is asked first. Asked last: the copy is
+// found good, a Delete that Redis does not confirm is queued and voids it, a
+// retry succeeds and leaves the queue, and nothing is pending.
+func (r *region) serveStale(k keyspace.Key, kind flightKind, held *staleCopy) (out outcome, ok bool) {
+	n := r.node
+	if n.refusing() || n.conflicted() || n.backplane != nil && n.backplane.Pending(k.Hash) {
+		return out, false
+	}
+	var e *l1.Entry
+	if r.usesL1() && kind != flightBypassLoad {
+		var now int64
+		e, now = n.l1.Find(r.l1, k.Hash, k.Name)
+		switch {
+		case e == nil:
+		case e.Alive(now):
+			return *fromL1(e), true // it has come meanwhile
+		case e.Negative || now >= e.StaleUntil || e.Mark.T0 < r.stale.bar(k.Hash).Load():
+			e = nil
+		}
+	}
+	switch {
+	case held != nil && held.until != 0 && (e == nil || held.mark.Sequence() >= e.Mark.Sequence()):
+		now, valid := n.fences.Valid(&held.mark)
+		if !valid || now >= held.until || !n.fences.ValidTags(held.tags, now) {
+			return out, false
+		}
+		out = outcome{value: held.value, source: SourceL2, mark: held.mark, stale: true}
+	case e != nil:
+		out = outcome{value: e.Value, source: SourceL1, mark: e.Mark, stale: true}
+	default:
+		return out, false
+	}
+	r.counters.staleServed.Add(1)
+	return out, true
+}
+
+// hold takes note of a value whose life has been over for some time, and that
+// may be served for what is left, if a caller is looking for one. It keeps it in
+// L1 for those who come next.
+func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, left lifetime) {
+	v := &reply.Value
+	if !f.held.wanted || left <= 0 || v.Kind != l2.Live || v.Schema != f.schema || v.Codec != f.codec {
+		return
+	}
+	if age := over + time.Duration(v.SoftEnd-v.Created)*time.Microsecond; now-int64(age) < f.stale.bar(f.key.Hash).Load() {
+		return
+	}
+	var tags []fence.Mark
+	if len(v.Tags) > 0 {
+		var ok bool
+		if tags, ok = f.judgeTags(ctx, v.Tags); !ok {
+			return
+		}
+	}
+	value, err := f.values.decode(v.Payload)
+	if err != nil {
+		f.counters.undecodable.Add(1)
+		return
+	}
+	f.held.value, f.held.mark, f.held.tags, f.held.until = value, f.readMark(reply.Seq), tags, now+int64(left)
+	if !f.usesL1() || f.held.mark.Generation == 0 || f.node.conflicted() {
+		return
+	}
+	e, _ := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name)
+	if e != nil && e.Mark.Sequence() >= f.held.mark.Sequence() {
+		return
+	}
+	if size := f.values.size(value, len(v.Payload)); size <= f.maxL1Bytes {
+		f.node.l1.Put(&l1.Entry{
+			Region: f.l1, Key: f.key.Name, Value: value, Mark: f.held.mark, Tags: tags,
+			Expires: now, StaleUntil: f.held.until, Cost: size, Token: v.Token,
+		})
+	}
+	if e, _ := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name); e != nil && e.Mark.Sequence() < f.held.mark.Sequence() {
+		f.node.fences.Answered(&f.held.mark)
+	}
+}
+
+// outlived reports whether L1 goes on holding another copy of the key, that is no
+// newer, though one with the mark was to take its place, in a region where a copy
+// can be served when its life is over. It must not be, once the newer one was.
+//
+// The caller raises the fence. That does not void a copy of the same sequence:
+// what is put where Redis has nothing any more is not counted. Hence the bar.
+func (r *region) outlived(k keyspace.Key, mark *fence.Mark) bool {
+	if r.stale.period <= 0 {
+		return false
+	}
+	e, now := r.node.l1.Find(r.l1, k.Hash, k.Name)
+	if e == nil || e.Mark == *mark || e.Mark.Epoch() != mark.Epoch() || e.Mark.Sequence() > mark.Sequence() {
+		return false
+	}
+	r.stale.bar(k.Hash).Store(now)
+	return true
+}
+
+// supersede ends a load whose value Redis has not taken: it is down, the value
+// may not be cached, or something newer won. The older value may still be in
+// Redis, or in L1, past its life. It was not invalidated, but must not be served
+// on this instance any more after this one was: nothing that was made before now
+// is.
+func (f *flight) supersede(out *outcome) {
+	if f.stale.period <= 0 || out.source != SourceLoad || failed(out.err) {
+		return
+	}
+	if out.mark.Generation != 0 && !out.mark.Detached() {
+		return // it has taken the place of the older one, or raised the fence
+	}
+	f.stale.bar(f.key.Hash).Store(f.node.fences.Now())
+}
+
+// loadEnded takes note of how a load ended.
+func (f *flight) loadEnded(l *loaded) {
+	if f.ahead {
+		f.counters.refreshes.Add(1)
+	}
+	failed := l.err != nil && !l.absent
+	if f.refreshing.share > 0 && !failed {
+		f.refreshing.throttle.release(f.key.Hash)
+	}
+	switch {
+	case f.stale.period <= 0:
+	case failed:
+		f.stale.hold(f.key.Hash, f.node.fences.Now())
+	default:
+		f.stale.throttle.release(f.key.Hash)
+	}
+}
+
+// hold lets no call load the key for a while, as long as there is a stale value.
+func (s *staleness) hold(hash uint64, now int64) {
+	s.throttle.hold(hash, now, min(DefaultStaleThrottle, s.period))
+}
+
+// staleUntil is until when a copy may be served past its life; 0: not at all.
+func (r *region) staleUntil(p *copyOf) int64 {
+	if r.stale.period <= 0 || p.negative {
+		return 0
+	}
+	return p.since + int64(min(p.life+p.past, maxLife))
+}
