@@ -172,6 +172,10 @@ func (f *flight) brought(l loaded) *outcome {
 // not hold them longer than LoadTimeout. (That goroutine then ends when the
 // function does; what it brings is thrown away.)
 func (f *flight) callLoad(ctx context.Context, encode bool) (l loaded) {
+	if err := f.failures.recent(f.key.Name, f.node.fences.Now()); err != nil && f.kind != flightForce {
+		f.counters.errorHits.Add(1)
+		return loaded{err: err, encoded: -1}
+	}
 	f.counters.loads.Add(1)
 	ctx, watched := f.watch(ctx, OpLoad, f.key.Name)
 	defer func() {
@@ -209,6 +213,11 @@ func (f *flight) callLoad(ctx context.Context, encode bool) (l loaded) {
 	if l.err != nil && !l.absent && ctx.Err() != nil {
 		// Also if the load was the first to say so: it is chance who is.
 		l.err = f.ended(ctx, l.err)
+	}
+	if l.absent {
+		f.failures.forget(f.key.Name)
+	} else {
+		f.failures.remember(f.key.Name, l.err, f.node.fences.Now())
 	}
 	return l
 }

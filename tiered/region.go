@@ -37,6 +37,7 @@ type region struct {
 	maxL1Bytes              int64
 
 	flights  [flightKinds]singleflight.Group
+	failures failures
 	landings *landings // nil where values are kept in Redis
 	counters regionCounters
 	warned   sync.Map // problem → struct{}: what has been logged once
@@ -59,7 +60,7 @@ type regionCounters struct {
 	l2Hits, l2Misses, negativeHits     atomic.Uint64
 	loads, loadErrors                  atomic.Uint64
 	leaseWaits, fillsRejected, reloads atomic.Uint64
-	staleServed, refreshes             atomic.Uint64
+	staleServed, refreshes, errorHits  atomic.Uint64
 	undecodable, foreign, encodeErrors atomic.Uint64
 	doubted                            atomic.Uint64
 	l2Latency, loadLatency             histogram.Histogram
@@ -106,6 +107,7 @@ func (r *region) forget(key string) {
 	for i := range r.flights {
 		r.flights[i].Forget(key)
 	}
+	r.failures.forget(key)
 }
 
 // keep puts a copy into L1 and returns the time at which it expires there; 0

@@ -221,7 +221,7 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 	if e != nil && e.Mark.Sequence() >= f.held.mark.Sequence() {
 		return
 	}
-	if size := f.values.size(value, len(v.Payload)); size <= f.maxL1Bytes {
+	if size := f.values.size(value, f.values.encoded(v.Payload)); size <= f.maxL1Bytes {
 		f.node.l1.Put(&l1.Entry{
 			Region: f.l1, Key: f.key.Name, Value: value, Mark: f.held.mark, Tags: tags,
 			Expires: now, StaleUntil: f.held.until, Cost: size, Token: v.Token,

@@ -59,6 +59,7 @@ type RegionStats struct {
 	NegativeHits  uint64 // of the hits in either tier, those that said that there is no such thing
 	Loads         uint64 // load functions called
 	Refreshes     uint64 // of them begun ahead of time, see Config.RefreshAhead
+	ErrorHits     uint64 // loads not called because Config.ErrorTTL lets an earlier one's error stand
 	LoadErrors    uint64 // of the loads failed; "not found" is no failure
 	StaleServed   uint64 // calls answered with a value past its life, see Config.StaleFor
 	LeaseWaits    uint64 // loads of another instance that were waited for
@@ -131,6 +132,7 @@ func (r *region) stats() RegionStats {
 		FillsRejected: c.fillsRejected.Load(),
 		Reloads:       c.reloads.Load(),
 		Doubted:       c.doubted.Load(),
+		ErrorHits:     c.errorHits.Load(),
 		Foreign:       c.foreign.Load(),
 		Undecodable:   c.undecodable.Load(),
 		EncodeErrors:  c.encodeErrors.Load(),

@@ -54,6 +54,7 @@ func New[V any](n *Node, cfg Config[V]) (*Region[V], error) {
 	}
 	core.stale.init(cfg.StaleFor, cfg.SoftTimeout)
 	core.refreshing.share = cfg.RefreshAhead
+	core.failures.ttl = cfg.ErrorTTL
 	core.l1 = n.l1.Region(cfg.Name)
 	core.slide(cfg.SlidingTTL)
 	if !core.usesL2() {
