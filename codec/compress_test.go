@@ -110,7 +110,8 @@ func TestWhatIsCompressed(t *testing.T) {
 		{"zstd", []CompressOption{WithAlgorithm(Zstd)}, text(1024), Zstd},
 		{"noise", nil, noise(10_000), uncompressed},
 		{"noise, zstd", []CompressOption{WithAlgorithm(Zstd)}, noise(10_000), uncompressed},
-		{"a tenth of it text", nil, append(noise(9000), text(1000)...), uncompressed},
+		{"a tenth of it text", nil, append(text(1000), noise(9000)...), uncompressed},
+		{"a fifth of it text", nil, append(text(2000), noise(8000)...), S2},
 		{"a half of it text", nil, append(noise(5000), text(5000)...), S2},
 		{"at the limit", []CompressOption{WithLimit(5000)}, text(5000), S2},
 		{"above the limit", []CompressOption{WithLimit(5000)}, text(5001), uncompressed},
@@ -127,6 +128,16 @@ func TestWhatIsCompressed(t *testing.T) {
 		}
 		if out, err := decodeLike(c, data, test.v); err != nil || !bytes.Equal(out.([]byte), test.v) {
 			t.Errorf("%s: it does not come back: %v", test.name, err)
+		}
+	}
+}
+
+// TestWorthwhile: an eighth, rounded up, is what has to be saved.
+func TestWorthwhile(t *testing.T) {
+	for _, size := range []int{1, 7, 8, 9, 800, 801, 1 << 30} {
+		most := size - (size+7)/8
+		if !isWorthwhile(most, size) || isWorthwhile(most+1, size) || 8*most > 7*size {
+			t.Errorf("of %d bytes, %d are not the limit", size, most)
 		}
 	}
 }
