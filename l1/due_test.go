@@ -98,20 +98,27 @@ func TestOneOfManyAttends(t *testing.T) {
 	e.RefreshAt = 1
 	h.Put(e)
 	h.Wait()
-	var attended atomic.Int64
+	// It is due again at every tick; the goroutines meet at the latest one.
+	const ticks = 100_000
+	var attended [ticks]atomic.Int32
+	var tick atomic.Int64
+	tick.Store(1)
 	var wg sync.WaitGroup
-	for range 16 {
+	for range 4 {
 		wg.Go(func() {
-			for range 100 {
-				if e, _, now := h.Get(h.region, hash(1), name(1)); e.IsDue(now) && e.Attend(now, e.Expires) {
-					attended.Add(1)
+			for now := tick.Load(); now < ticks; now = tick.Load() {
+				if e.IsDue(now) && e.Attend(now, now+1) {
+					attended[now].Add(1)
+					tick.Store(now + 1)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if n := attended.Load(); n != 1 {
-		t.Errorf("%d attended, want 1", n)
+	for now := range attended[1:] {
+		if n := attended[now+1].Load(); n != 1 {
+			t.Fatalf("attended %d times at tick %d, want 1", n, now+1)
+		}
 	}
 }
 
