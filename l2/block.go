@@ -18,9 +18,10 @@ func (s *Store) Block(ctx context.Context, keys []Key, token Token, life time.Du
 	return s.guarded(ctx, keys, blockScript, []any{tombstoneOf(token), tombstoneOf(Token{}), ms})
 }
 
-// Unblock invalidates keys and ends what [Store.Block] has begun under the token.
-func (s *Store) Unblock(ctx context.Context, keys []Key, token Token) []Invalidated {
-	return s.guarded(ctx, keys, unblockScript, []any{tombstoneOf(token)})
+// Unblock invalidates keys and ends what [Store.Block] has begun under the token;
+// with a lag they stay blocked for that time, in one step.
+func (s *Store) Unblock(ctx context.Context, keys []Key, token Token, lag time.Duration) []Invalidated {
+	return s.guarded(ctx, keys, unblockScript, []any{tombstoneOf(token), tombstoneOf(Token{}), max(0, lag.Milliseconds())})
 }
 
 // guarded runs a script on all keys, those of a partition together.

@@ -22,7 +22,7 @@ func block(t *testing.T, s *l2.Store, token l2.Token, life time.Duration, keys .
 
 func unblock(t *testing.T, s *l2.Store, token l2.Token, keys ...l2.Key) {
 	t.Helper()
-	for _, o := range s.Unblock(t.Context(), keys, token) {
+	for _, o := range s.Unblock(t.Context(), keys, token, 0) {
 		if o.Err != nil || o.Seq == 0 {
 			t.Fatalf("unblock: %+v", o)
 		}
@@ -109,6 +109,52 @@ func TestAKeyThatTwoBlockIsNobodys(t *testing.T) {
 	})
 }
 
+// Nobody's tombstone does not end earlier because another one comes.
+func TestATombstoneIsNeverShortened(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		c := b.Client(t)
+		s := newStore(t, c)
+		mine := l2.NewToken()
+		block(t, s, mine, time.Hour, apple)
+		for range 2 {
+			block(t, s, l2.Token{}, time.Second, apple) // as an invalidation in a region with a lag does
+		}
+		for _, o := range s.Unblock(t.Context(), []l2.Key{apple}, l2.NewToken(), time.Second) {
+			if o.Err != nil {
+				t.Error(o.Err)
+			}
+		}
+		if ttl := c.PTTL(t.Context(), valueName(apple)).Val(); ttl < 50*time.Minute {
+			t.Errorf("it ends in %v", ttl)
+		}
+		wantBlocked(t, s, apple, true)
+	})
+}
+
+// There is no moment at which neither the write's tombstone nor that of the lag is
+// there.
+func TestUnblockWithALagLeavesTheKeyBlocked(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		c := b.Client(t)
+		s := newStore(t, c)
+		mine := l2.NewToken()
+		block(t, s, mine, time.Hour, apple)
+		for range 2 {
+			for _, o := range s.Unblock(t.Context(), []l2.Key{apple}, mine, time.Minute) {
+				if o.Err != nil {
+					t.Error(o.Err)
+				}
+			}
+			wantBlocked(t, s, apple, true)
+		}
+		if ttl := c.PTTL(t.Context(), valueName(apple)).Val(); ttl > time.Minute {
+			t.Errorf("it is blocked for %v", ttl)
+		}
+		b.FastForward(t, time.Minute+time.Second)
+		wantBlocked(t, s, apple, false)
+	})
+}
+
 func TestBlockTwiceIsOne(t *testing.T) {
 	eachCut(t, func(t *testing.T, c cut) {
 		mine := l2.NewToken()
@@ -127,7 +173,7 @@ func TestUnblockTwiceInvalidates(t *testing.T) {
 		mine := l2.NewToken()
 		block(t, c.direct, mine, time.Minute, apple)
 		c.lose("unblock")
-		for _, o := range c.Unblock(t.Context(), []l2.Key{apple}, mine) {
+		for _, o := range c.Unblock(t.Context(), []l2.Key{apple}, mine, 0) {
 			c.check(t, o.Err)
 		}
 		wantBlocked(t, c.direct, apple, false)

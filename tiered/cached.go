@@ -4,8 +4,7 @@ import "iter"
 
 // Cached are the keys and values that this instance's L1 would answer with now,
 // in no order. It is for people who look for something: it looks at all of L1
-// before it yields the first value. Negative entries are left out. It counts as no
-// access, holds no lock while it yields, and a value is looked at once more before
+// before it yields the first value. Negative entries are left out. It holds no lock while it yields, and a value is looked at once more before
 // it is yielded: none was invalidated, or past its life, at that moment.
 func (r *Region[V]) Cached() iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {

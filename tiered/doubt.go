@@ -1,6 +1,7 @@
 package tiered
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -42,7 +43,7 @@ func (f *flight) readMark(seq uint64) fence.Mark {
 // The last probe is also too long ago where this process stood still for a while.
 // Then the next one is under way, and is waited for: all that is in Redis would
 // otherwise be loaded again, by an instance that is short of time as it is.
-func (f *flight) doubt(mark *fence.Mark) error {
+func (f *flight) doubt(ctx context.Context, mark *fence.Mark) error {
 	n := f.node
 	deadline := n.fences.Now() + int64(n.opts.L2Timeout)
 	for {
@@ -62,6 +63,9 @@ func (f *flight) doubt(mark *fence.Mark) error {
 			return errUnconfirmed
 		}
 		n.backplane.ProbeNow()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if !f.pause(doubtPause) {
 			return ErrClosed
 		}

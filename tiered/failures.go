@@ -15,8 +15,9 @@ const maxFailures = 1 << 14
 type failures struct {
 	ttl func(err error) time.Duration // Config.ErrorTTL; nil: none is remembered
 
-	mu   sync.Mutex
-	keys map[string]failure
+	mu     sync.Mutex
+	keys   map[string]failure
+	expiry int64 // when there was no room last, and it was made
 }
 
 type failure struct {
@@ -54,7 +55,8 @@ func (f *failures) remember(key string, err error, now int64) {
 		delete(f.keys, key)
 		return
 	}
-	if len(f.keys) >= maxFailures {
+	if len(f.keys) >= maxFailures && now-f.expiry > int64(time.Second) {
+		f.expiry = now // looking through all of them costs too much to do it each time
 		f.expire(now)
 	}
 	if len(f.keys) < maxFailures {

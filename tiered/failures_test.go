@@ -118,3 +118,29 @@ func TestAnErrorThatStandsDoesNotHideAStaleValue(t *testing.T) {
 		s.reads(t, 2)
 	})
 }
+
+// What fails after a Delete, and began before it, does not stand: the Delete is to
+// let the key be loaded.
+func TestAnErrorFromBeforeADeleteDoesNotStand(t *testing.T) {
+	n := local(t)
+	r := region(t, n, tiered.Config[int]{Name: "items", ErrorTTL: downFor})
+	begun, end := make(chan struct{}), make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.GetOrLoad(t.Context(), "k", func(context.Context, string) (int, error) {
+			close(begun)
+			<-end
+			return 0, errDown
+		})
+		done <- err
+	}()
+	<-begun
+	if err := r.Delete(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	close(end)
+	if err := <-done; !errors.Is(err, errDown) {
+		t.Errorf("the caller of that load got %v", err)
+	}
+	wants(t, r, "k", &source[int]{value: 7}, 7, tiered.SourceLoad)
+}

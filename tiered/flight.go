@@ -259,6 +259,7 @@ type flight struct {
 
 	held     staleCopy        // if the look was to find one, and has
 	soft     <-chan time.Time // when the caller takes a stale value; nil: never
+	blocked  bool             // by a tombstone: nothing is cached, and nothing may be
 	replaced bool             // a shared tier has taken the new value, or a newer one
 }
 

@@ -63,10 +63,9 @@ func (f *flight) loadUncached(ctx context.Context) *outcome {
 // loadBeside loads without a lease and keeps the value in L1 under the mark.
 func (f *flight) loadBeside(ctx context.Context, mark fence.Mark) *outcome {
 	since := f.node.fences.Now()
-	land := f.landings.takeOff(f.key.Hash)
-	l := f.callLoad(ctx, !f.values.sized && f.usesL1())
+	l, first := f.landingLoad(ctx, !f.values.sized && f.usesL1())
 	out := f.brought(l)
-	if first := land(); !first {
+	if !first {
 		f.node.fences.Void(f.key.Hash)
 		return out
 	}
@@ -87,6 +86,13 @@ func (f *flight) loadBeside(ctx context.Context, mark fence.Mark) *outcome {
 		f.node.l1.Wait()
 	}
 	return out
+}
+
+// landingLoad is callLoad for a load without a lease; see [landings].
+func (f *flight) landingLoad(ctx context.Context, encode bool) (l loaded, first bool) {
+	land := f.landings.takeOff(f.key.Hash)
+	defer func() { first = land() }() // also if a function of the caller's panics
+	return f.callLoad(ctx, encode), false
 }
 
 // loadHolding loads under a lease and stores the value in both tiers. Whatever
@@ -214,9 +220,10 @@ func (f *flight) callLoad(ctx context.Context, encode bool) (l loaded) {
 		// Also if the load was the first to say so: it is chance who is.
 		l.err = f.ended(ctx, l.err)
 	}
-	if l.absent {
+	switch {
+	case l.err == nil || l.absent:
 		f.failures.forget(f.key.Name)
-	} else {
+	case f.node.fences.Passes(&f.stamp): // otherwise an invalidation has let the key be loaded again
 		f.failures.remember(f.key.Name, l.err, f.node.fences.Now())
 	}
 	return l

@@ -29,6 +29,9 @@ var errNilWrite = errors.New("doppio: write function is nil")
 // Config.WriteTimeout; so the context that write gets ends with ctx or after
 // Config.WriteTimeout, whichever comes first.
 //
+// A tombstone is a key with a life, so Redis must not evict such keys (noeviction)
+// where this matters.
+//
 // If a tombstone cannot be put there, because Redis is out of reach, write is
 // called all the same: then it is no more than a write and a Delete. Two Mutates
 // of a key at once both go ahead, and the key stays uncached until the tombstone
@@ -65,6 +68,11 @@ func (r *Region[V]) Mutate(ctx context.Context, keys []string, write func(ctx co
 }
 
 func (r *region) mutate(ctx context.Context, keys []keyspace.Key, write func(context.Context) error) (err error) {
+	n := r.node
+	if !n.mutations.enter() {
+		return fmt.Errorf("doppio: Mutate: nothing was written: %w", ErrClosed)
+	}
+	defer n.mutations.leave()
 	token := l2.NewToken()
 	// The clock before the tombstones: so they end later than is thought here.
 	deadline := time.Now().Add(r.writeTimeout)
@@ -73,6 +81,7 @@ func (r *region) mutate(ctx context.Context, keys []keyspace.Key, write func(con
 	}
 	writing, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
+	defer context.AfterFunc(n.ctx, cancel)() // Close does not wait for writes
 	returned := false
 	defer func() {
 		if !returned { // it panicked, or called runtime.Goexit: that goes on
@@ -105,9 +114,9 @@ func (r *region) block(ctx context.Context, keys []keyspace.Key, token l2.Token)
 		return nil
 	}
 	heard := n.heard(keys...)
-	for _, res := range n.l2.Block(ctx, keys, token, r.writeTimeout+blockMargin) {
+	for _, res := range n.l2.Block(ctx, keys, token, r.writeTimeout+blockMargin+r.originLag) {
 		if res.Err != nil {
-			r.warnOnce("a Mutate goes on without a tombstone", "error", res.Err)
+			r.warnOnce("a Mutate goes on without knowing that its tombstone is there", "error", res.Err)
 			continue
 		}
 		n.confirmed(res.Partition, res.Keys, res.Seq, heard[res.Partition])
@@ -119,12 +128,7 @@ func (r *region) block(ctx context.Context, keys []keyspace.Key, token l2.Token)
 // ctx: the write may have been carried out.
 func (r *region) unblock(ctx context.Context, keys []keyspace.Key, token l2.Token) error {
 	_, err := r.node.invalidateBy(context.WithoutCancel(ctx), r.name, keys, func(ctx context.Context) []l2.Invalidated {
-		out := r.node.l2.Unblock(ctx, keys, token)
-		if r.originLag > 0 {
-			// What is loaded between the two is refused by the second one.
-			out = r.node.removeAll(ctx, keys)
-		}
-		return out
+		return r.node.l2.Unblock(ctx, keys, token, r.originLag)
 	})
 	return err
 }

@@ -296,3 +296,68 @@ func ExampleRegion_Mutate() {
 	// written: <nil>
 	// 2 <nil>
 }
+
+// Shutdown waits for a write that is under way, and for its invalidation.
+func TestShutdownWaitsForAMutate(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		nodes := instances(t, b, 2)
+		rs := regions(t, nodes, tiered.Config[int]{Name: "items", Jitter: -1})
+		o := newOrigin()
+		o.commit("k")
+		if _, err := rs[1].GetOrLoad(t.Context(), "k", o.load); err != nil {
+			t.Fatal(err)
+		}
+		writing, done := make(chan struct{}), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			err := rs[0].Mutate(t.Context(), []string{"k"}, func(context.Context) error {
+				close(writing)
+				<-done
+				o.commit("k")
+				return nil
+			})
+			if err != nil {
+				t.Errorf("Mutate during Shutdown: %v", err)
+			}
+		})
+		<-writing
+		wg.Go(func() {
+			if err := nodes[0].Shutdown(t.Context()); err != nil {
+				t.Errorf("Shutdown: %v", err)
+			}
+		})
+		eventually(t, "new writes are refused", func() bool {
+			return errors.Is(rs[0].Mutate(t.Context(), nil, func(context.Context) error { return nil }), tiered.ErrClosed)
+		})
+		close(done)
+		wg.Wait()
+		settled := rs[1]
+		eventually(t, "the new value is cached elsewhere", func() bool {
+			var info tiered.Info
+			v, err := settled.GetOrLoad(t.Context(), "k", o.load, tiered.WithInfo(&info))
+			return v == 2 && err == nil && info.Source == tiered.SourceL1
+		})
+	})
+}
+
+// Close ends a write's context, and does not wait for it.
+func TestCloseDoesNotWaitForAMutate(t *testing.T) {
+	n := instances(t, redistest.Mini(t), 1)[0]
+	r := region(t, n, tiered.Config[int]{Name: "items"})
+	writing := make(chan struct{})
+	result := make(chan error, 1)
+	go func() {
+		result <- r.Mutate(t.Context(), []string{"k"}, func(ctx context.Context) error {
+			close(writing)
+			<-ctx.Done()
+			return ctx.Err()
+		})
+	}()
+	<-writing
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-result; !errors.Is(err, context.Canceled) || !errors.Is(err, tiered.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -32,11 +32,12 @@ type Node struct {
 	l2        sharedTier
 	backplane backplane
 
-	ctx    context.Context // ends with the node; parent of nothing but loads
-	cancel context.CancelFunc
-	done   <-chan struct{} // ctx.Done()
-	gate   *gate           // flights and Sets that are running
-	writes *gate           // invalidations that are; shut after the other one
+	ctx       context.Context // ends with the node; parent of nothing but loads
+	cancel    context.CancelFunc
+	done      <-chan struct{} // ctx.Done()
+	gate      *gate           // flights and Sets that are running
+	mutations *gate           // Mutates that are; shut after that, and not waited for by Close
+	writes    *gate           // invalidations that are; shut last
 
 	air       airspace
 	refreshes chan struct{} // one element for each load ahead of time
@@ -75,6 +76,7 @@ func Open(ctx context.Context, opts Options) (*Node, error) {
 		layout:    layout,
 		fences:    fence.New(opts.Partitions, opts.MaxStaleness, opts.L1MaxBytes),
 		gate:      newGate(),
+		mutations: newGate(),
 		writes:    newGate(),
 		regions:   make(map[string]*region),
 		settled:   make(chan struct{}),
@@ -196,6 +198,7 @@ func (n *Node) Close() error {
 	n.closeOnce.Do(func() {
 		n.closed.Store(true)
 		n.gate.close()
+		n.mutations.close()
 		n.writes.close()
 		n.cancel()
 		var errs []error
@@ -216,7 +219,7 @@ func (n *Node) Close() error {
 	return n.closeErr
 }
 
-// Shutdown takes no new loads, waits until the running ones have ended and
+// Shutdown takes no new loads, waits until the running ones, and Mutates, have ended and
 // Redis has confirmed all queued invalidations, then closes the node. If ctx
 // ends before, the node is closed all the same and the error says what was
 // given up.
@@ -229,12 +232,13 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	}
 	n.draining.Store(true)
 	var errs []error
-	// Loads first: what they do may invalidate. Then the Deletes under way, whose
+	// Loads first: what they do may invalidate. Then the Mutates, which end with an
+	// invalidation. Then the Deletes under way, whose
 	// keys are confirmed or queued when they return, and only then the queue.
 	for _, g := range []struct {
 		*gate
 		what string
-	}{{n.gate, "loads"}, {n.writes, "invalidations"}} {
+	}{{n.gate, "loads"}, {n.mutations, "writes of Mutate"}, {n.writes, "invalidations"}} {
 		g.close()
 		select {
 		case <-g.idle:

@@ -38,7 +38,9 @@ func WithInfo(info *Info) Option { return Option{kind: optInfo, info: info} }
 func BypassL1() Option { return Option{kind: optBypassL1} }
 
 // ForceLoad loads even if the value is cached, and replaces the cached value
-// on all instances. The load begins after the call. For GetOrLoad.
+// on all instances. The load begins after the call. (In a region that lives in L1
+// alone it ends the copies of all instances, and nothing takes their place.) For
+// GetOrLoad.
 func ForceLoad() Option { return Option{kind: optForceLoad} }
 
 // WithTags adds to the tags of the value that the call stores, besides those of

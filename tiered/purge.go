@@ -14,7 +14,7 @@ import (
 func (f *flight) purge(ctx context.Context, out *outcome) {
 	loaded := out.source == SourceLoad && (out.err == nil || errors.Is(out.err, ErrAbsent))
 	keptAlone := f.node.l2 == nil && out.expires != 0 // there are no other instances
-	if !loaded || f.replaced || keptAlone {
+	if !loaded || f.replaced || keptAlone || f.blocked {
 		return
 	}
 	fences := f.node.fences

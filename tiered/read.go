@@ -91,7 +91,7 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 	}
 	out := &f.hit
 	*out = outcome{source: SourceL2, stamp: f.stamp, mark: f.readMark(reply.Seq)}
-	if f.err = f.doubt(&out.mark); f.err != nil {
+	if f.err = f.doubt(ctx, &out.mark); f.err != nil {
 		return missing
 	}
 	if len(v.Tags) > 0 {
@@ -186,6 +186,7 @@ func (f *flight) lease(ctx context.Context, refuse l2.Token) *outcome {
 		case l2.Granted:
 			return f.loadHolding(ctx, reply.Lease)
 		case l2.Blocked:
+			f.blocked = true
 			return f.loadUncached(ctx)
 		case l2.Hit:
 			out, next := f.answer(ctx, &reply, now, refuse)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -59,7 +60,7 @@ func (r *region) refreshAt(p *copyOf) int64 {
 // returns the load function of the call; it is nil if the call has none.
 func (r *region) attend(ctx context.Context, key string, hash uint64, c call, boxed func() loadFunc) {
 	e, now := r.node.l1.Find(r.l1, hash, key)
-	if e == nil || e.Negative || !e.IsDue(now) {
+	if e == nil || e.Negative || !e.IsDue(now) || !e.Alive(now) {
 		return
 	}
 	ahead := boxed != nil && e.RefreshAt > 0 && now >= e.RefreshAt
@@ -120,10 +121,12 @@ func (r *region) refresh(ctx context.Context, k keyspace.Key, c call, token l2.T
 	select {
 	case n.refreshes <- struct{}{}:
 	default:
+		r.refreshing.throttle.release(k.Hash)
 		return
 	}
 	if !n.gate.enter() {
 		<-n.refreshes
+		r.refreshing.throttle.release(k.Hash)
 		return
 	}
 	f := &flight{region: r, key: k, call: call{ttl: c.ttl, tags: c.tags}, kind: flightLoad, load: load, ahead: true}
@@ -198,7 +201,12 @@ func eachKey[K any](keys []K, f func(K) error) error {
 	for i, key := range keys {
 		slots <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-slots }()
+			defer func() {
+				<-slots
+				if p := recover(); p != nil { // in a function of the caller's; it must not end the process
+					errs[i] = &LoadPanicError{Key: fmt.Sprint(key), Value: p, Stack: debug.Stack()}
+				}
+			}()
 			errs[i] = f(key)
 		})
 	}

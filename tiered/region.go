@@ -116,6 +116,11 @@ func (r *region) keep(k keyspace.Key, p copyOf) int64 {
 	if !r.usesL1() || p.mark.Generation == 0 {
 		return 0
 	}
+	for i := range p.tags {
+		if p.tags[i].Generation == 0 {
+			return 0 // it would never be valid
+		}
+	}
 	expires := r.put(k, p)
 	if r.outlived(k, &p.mark) || expires == 0 {
 		// L1 may hold an older copy that is not valid now, because no probe has

@@ -175,7 +175,8 @@ func (r *region) serveStale(k keyspace.Key, kind flightKind, held *staleCopy) (o
 		}
 	}
 	switch {
-	case held != nil && held.until != 0 && (e == nil || held.mark.Sequence() >= e.Mark.Sequence()):
+	case held != nil && held.until != 0 && (e == nil || held.mark.Epoch() > e.Mark.Epoch() ||
+		held.mark.Epoch() == e.Mark.Epoch() && held.mark.Sequence() >= e.Mark.Sequence()):
 		now, valid := n.fences.Valid(&held.mark)
 		if !valid || now >= held.until || !n.fences.ValidTags(held.tags, now) {
 			return out, false

@@ -22,7 +22,7 @@ type sharedTier interface {
 	ExpireAll(ctx context.Context, keys []keyspace.Key, keep time.Duration) []l2.Invalidated
 	Touch(k keyspace.Key, token l2.Token, idle, keep time.Duration)
 	Block(ctx context.Context, keys []keyspace.Key, token l2.Token, life time.Duration) []l2.Invalidated
-	Unblock(ctx context.Context, keys []keyspace.Key, token l2.Token) []l2.Invalidated
+	Unblock(ctx context.Context, keys []keyspace.Key, token l2.Token, lag time.Duration) []l2.Invalidated
 	InvalidateRegion(ctx context.Context, region string) []l2.Invalidated
 	Tags(ctx context.Context, tags []keyspace.Key) ([]l2.TagState, error)
 	Up() bool

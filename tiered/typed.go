@@ -56,13 +56,13 @@ func New[V any](n *Node, cfg Config[V]) (*Region[V], error) {
 	core.refreshing.share = cfg.RefreshAhead
 	core.failures.ttl = cfg.ErrorTTL
 	core.l1 = n.l1.Region(cfg.Name)
-	core.slide(cfg.SlidingTTL)
 	if !core.usesL2() {
 		core.landings = &landings{loads: make(map[uint64]*underWay)}
 	}
 	if err := n.declare(core); err != nil {
 		return nil, err
 	}
+	core.slide(cfg.SlidingTTL) // not before: what it changes in L1 goes by the name
 	return &Region[V]{core: core, clone: cfg.Clone}, nil
 }
 

@@ -116,7 +116,7 @@ func (t *Table) Invalidated(p int, hashes []uint64, seq uint64, since Position) 
 		return false
 	}
 	if lost = seq <= since.Last; lost {
-		pt.rewind(seq, seq)
+		pt.rewind(t.Now(), seq, seq)
 	}
 	if len(hashes) == 0 {
 		raise(&pt.floor, seq)
@@ -153,12 +153,14 @@ func (t *Table) Void(hash uint64) {
 
 // void is Void for a stripe of the partition. The caller holds p.mu.
 func (t *Table) void(p *partition, word *atomic.Uint64) {
-	t.voidings.Add(1) // before the word, see Table.TagMark
+	p.voidings.Add(1) // before the word, see Table.TagMark
 	w := word.Load()
 	if w>>sequenceBits == maxVoidings {
 		// The counter is full. Start over under a new generation, which voids
-		// the partition: better than a counter that goes round.
-		p.rewind(p.last.Load(), p.floor.Load())
+		// the partition: better than a counter that goes round. The floor then
+		// stands for what the stripes knew.
+		last := p.last.Load()
+		p.rewind(t.Now(), last, max(last, p.seen.Load(), p.floor.Load()))
 		return
 	}
 	word.Store(w + 1<<sequenceBits)
@@ -199,8 +201,16 @@ func (t *Table) AdvancePartition(p int) {
 // rewind starts the partition over at sequence last under a new generation.
 // The caller holds p.mu. See [Table.Stamp] and [Table.Valid] for the readers'
 // side.
-func (p *partition) rewind(last, floor uint64) {
+//
+// What the stripes knew is forgotten. Copies that this instance has are void by
+// their generation. Of a tag of a value that it reads it cannot say by itself that
+// it was not invalidated, until a probe that was sent after this has confirmed
+// the partition: hence the time. (An own invalidation may have been counted after
+// the answer that leads here was given, and its message be among what is
+// forgotten.)
+func (p *partition) rewind(now int64, last, floor uint64) {
 	p.generation.Add(1) // odd: nothing is valid, no stamp is good
+	p.rewound.Store(now)
 	for i := range p.stripes {
 		p.stripes[i].Store(0)
 	}

@@ -27,7 +27,7 @@ func (t *Table) Observe(p int, before, seq uint64, t0 int64) Outcome {
 	pt.mu.Lock()
 	defer pt.mu.Unlock()
 	if seq < before {
-		pt.rewind(seq, seq)
+		pt.rewind(t.Now(), seq, seq)
 		pt.grant(t0)
 		return Rewound
 	}
@@ -71,7 +71,7 @@ func (t *Table) Restart(p int, seq uint64) {
 	}
 	pt := &t.parts[p]
 	pt.mu.Lock()
-	pt.rewind(seq, seq)
+	pt.rewind(t.Now(), seq, seq)
 	pt.mu.Unlock()
 }
 

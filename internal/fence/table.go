@@ -35,7 +35,6 @@ type Table struct {
 	mod        uint64 // number of partitions
 	powerOf2   bool   // mod is one
 	stripeMask uint64
-	voidings   atomic.Uint64 // calls of Void
 }
 
 // partition is the state of one partition. What every read loads stands apart
@@ -48,10 +47,12 @@ type partition struct {
 	stripes    []atomic.Uint64
 	_          [64]byte
 
-	mu   sync.Mutex    // serializes writers
-	last atomic.Uint64 // highest sequence heard
-	seen atomic.Uint64 // highest sequence that Redis is known to have counted; those before it need not have been heard
-	_    [64]byte
+	mu       sync.Mutex    // serializes writers
+	last     atomic.Uint64 // highest sequence heard
+	voidings atomic.Uint64 // calls of Void
+	rewound  atomic.Int64  // when the stripes were emptied last, on the table's clock
+	seen     atomic.Uint64 // highest sequence that Redis is known to have counted; those before it need not have been heard
+	_        [64]byte
 }
 
 // New returns a table in which nothing has been heard yet: no mark is valid by
@@ -73,6 +74,7 @@ func New(partitions int, bound time.Duration, cacheBytes int64) *Table {
 		p := &t.parts[i]
 		p.stripes = make([]atomic.Uint64, per)
 		p.lease.Store(never)
+		p.rewound.Store(never)
 		p.generation.Store(2)
 	}
 	return t

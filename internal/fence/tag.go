@@ -8,24 +8,24 @@ package fence
 // Snapshot is what had happened in each partition when it was taken: whatever
 // begins afterwards includes it. It does not change.
 type Snapshot struct {
-	t0       int64
-	voidings uint64
-	parts    []moment
+	t0    int64
+	parts []moment
 }
 
-type moment struct{ generation, seq uint64 }
+type moment struct{ generation, voidings, seq uint64 }
 
 // Snapshot takes one, before the first step of a load.
 //
 // As in [Table.Stamp], the generation comes first. If the partition is rewritten
 // after it was read, then no mark made from it is valid.
 func (t *Table) Snapshot() *Snapshot {
-	s := &Snapshot{t0: t.Now(), voidings: t.voidings.Load(), parts: make([]moment, len(t.parts))}
+	s := &Snapshot{t0: t.Now(), parts: make([]moment, len(t.parts))}
 	for i := range t.parts {
 		p, m := &t.parts[i], &s.parts[i]
 		if m.generation = p.generation.Load(); m.generation&1 == 1 {
 			m.generation = 0
 		}
+		m.voidings = p.voidings.Load()
 		m.seq = max(p.last.Load(), p.seen.Load(), p.floor.Load())
 	}
 	return s
@@ -37,17 +37,17 @@ func (t *Table) Includes(s *Snapshot, tag uint64) uint64 { return s.parts[t.inde
 
 // TagMark is the mark, as far as a tag is concerned, of what was loaded since
 // the snapshot. It is the zero Mark, which is never valid, if some invalidation
-// that Redis has not confirmed has voided a stripe since: which one is not known
-// any more.
+// that Redis has not confirmed has voided a stripe of the partition since: which
+// one is not known any more.
 //
-// The stripe's voidings are those of now, and so the count of all voidings comes
-// after them: a voiding raises the count first. If this sees a new word it sees
+// The stripe's voidings are those of now, and so the partition's count of them
+// comes after: a voiding raises the count first. If this sees a new word it sees
 // a new count, and if it sees the old word, the mark is void.
 func (t *Table) TagMark(s *Snapshot, tag uint64) Mark {
-	_, word := t.of(tag)
+	p, word := t.of(tag)
 	part := s.parts[t.index(tag)]
 	voidings := word.Load() &^ sequenceMask
-	if t.voidings.Load() != s.voidings || part.generation == 0 || part.seq > sequenceMask {
+	if p.voidings.Load() != part.voidings || part.generation == 0 || part.seq > sequenceMask {
 		return Mark{}
 	}
 	return Mark{Hash: tag, Generation: part.generation, AsOf: voidings | part.seq, T0: s.t0}
@@ -66,7 +66,7 @@ func (t *Table) TagMarkAt(tag, seq uint64) (m Mark, ok bool) {
 	lease := p.lease.Load()
 	now := t.Now()
 	w := word.Load()
-	if generation&1 == 1 || now-lease > t.bound || seq > max(p.last.Load(), p.seen.Load()) ||
+	if generation&1 == 1 || now-lease > t.bound || lease <= p.rewound.Load() || seq > p.last.Load() ||
 		seq < w&sequenceMask || seq < p.floor.Load() || seq > sequenceMask {
 		return Mark{}, false
 	}

@@ -27,7 +27,7 @@ func TestWhatATaggedLoadOutlives(t *testing.T) {
 		{name: "a message is lost during the load", during: func(tb table) { tb.Settle(p, at+1, tb.Now()) }},
 		{name: "a message is lost afterwards", after: func(tb table) { tb.Settle(p, at+1, tb.Now()) }},
 		{name: "the tag is voided during the load", during: func(tb table) { tb.Void(key) }},
-		{name: "something is voided during the load", during: func(tb table) { tb.Void(neighbour) }},
+		{name: "something of the partition is voided during the load", during: func(tb table) { tb.Void(neighbour) }},
 		{name: "the tag is voided afterwards", after: func(tb table) { tb.Void(key) }},
 		{name: "something is voided afterwards", after: func(tb table) { tb.Void(neighbour) }, valid: true},
 		{name: "the partition is voided during the load", during: func(tb table) { tb.VoidPartition(p) }},
@@ -101,6 +101,28 @@ func TestWhatIsKnownOfATagWithoutAsking(t *testing.T) {
 			tb.Heard(p, at+1, []uint64{key})
 		}, false},
 		{"not all was heard", func(tb *fence.Table) { tb.Settle(p, at-1, tb.Now()) }, false},
+		{"it was invalidated, and then the stripes were emptied", func(tb *fence.Table) {
+			tb.Settle(p, at, tb.Now())
+			tb.Heard(p, at+1, []uint64{key})
+			for range 2048 {
+				tb.Void(neighbour)
+			}
+			sleep(1)
+			tb.Settle(p, at+1, tb.Now())
+		}, false},
+		{"it was invalidated here, and an answer from before empties the stripes", func(tb *fence.Table) {
+			tb.Settle(p, 3*at, tb.Now())
+			t0 := tb.Now()
+			sleep(1)
+			tb.Invalidated(p, []uint64{key}, at+1, fence.Position{Generation: 2})
+			tb.Observe(p, 3*at, at, t0)
+		}, false},
+		{"the stripes were emptied, and the next probe has confirmed it", func(tb *fence.Table) {
+			tb.Settle(p, 3*at, tb.Now())
+			tb.Observe(p, 3*at, at, tb.Now())
+			sleep(1)
+			tb.Observe(p, at, at, tb.Now())
+		}, true},
 		{"all was heard, too long ago", func(tb *fence.Table) { tb.Settle(p, at, tb.Now()); sleep(D + 1) }, false},
 	}
 	for _, tt := range tests {

@@ -6,8 +6,8 @@
 --       channel, message in three parts
 --
 -- Where there is a tombstone of somebody else's, two writes are under way, and
--- neither may end what protects the other one: it becomes nobody's, lives for as
--- long as the later of the two, and only time ends it.
+-- neither may end what protects the other one: it becomes nobody's, and only time
+-- ends it. Whoever's it was, it never ends earlier than it would have.
 --
 -- Twice: it finds the caller's, which lives for as long again. Late, after the
 -- write has ended: it costs loads until its life is over.
@@ -15,11 +15,8 @@ for i = 2, #KEYS, 2 do
   redis.call('UNLINK', KEYS[i + 1]) -- first, for the reason given in invalidate.lua
   local mine, life = ARGV[1], tonumber(ARGV[3])
   if tombstone(KEYS[i]) then
-    local v = get(KEYS[i])
-    if token(v) ~= token(mine) then
-      mine = ARGV[2]
-      life = math.max(life, redis.call('PTTL', KEYS[i]))
-    end
+    if token(get(KEYS[i])) ~= token(mine) then mine = ARGV[2] end
+    life = math.max(life, redis.call('PTTL', KEYS[i]))
   end
   redis.call('SET', KEYS[i], mine, 'PX', life)
 end

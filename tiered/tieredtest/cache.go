@@ -13,8 +13,8 @@ import (
 
 // Call is a call that was made to a [Cache].
 type Call struct {
-	Method string   // such as "GetOrLoad"
-	Keys   []string // those of SetMany in sorted order
+	Method string // such as "GetOrLoad"
+	Keys   []string
 	Tags   []string // of InvalidateTags
 }
 
