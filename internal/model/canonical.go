@@ -46,7 +46,7 @@ func (g *generator) dropDead(in *instance) {
 func (g *generator) dropDominated(s *State) {
 	for k := maxVersions - 1; k > 0; k-- {
 		a := &s.Acks[k]
-		if a.Who == 0 || a.Lossy == 1 || a.Age <= g.Bound+g.Extra {
+		if a.Who == 0 || a.Lossy == 1 || a.Age <= g.Bound {
 			continue
 		}
 		for l := range k {

@@ -23,7 +23,8 @@
 //     number of ticks. The bound on staleness is one or two of them.
 //   - Leases of the key may end at any time; the value, the sequence and all of
 //     Redis may be lost; a failover may lose acknowledged writes.
-//   - Instances may stop.
+//   - Instances may stop, or be left behind with an old primary that refuses
+//     writes and answers reads; what probes wait for may take for ever.
 //
 // A [Scenario] says which of these happen, and how often where there must be a
 // limit. Several small ones see more than a large one in the same time.
@@ -38,7 +39,9 @@
 // Everything in the protocol that is there for a reason is a [Rule], and can be
 // left out by name. [Mutants] says, for each, in which scenario its absence
 // breaks which guarantee: a model in which a rule can be left out unnoticed
-// would prove nothing about it.
+// would prove nothing about it. [AsBuilt] are those that the code follows; where it
+// does not, [Holes] says what breaks, and the assumptions of the guarantees exclude
+// it.
 //
 // # What is not modelled
 //

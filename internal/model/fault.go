@@ -211,6 +211,9 @@ func (g *generator) loseAll() {
 		n := g.next(Rewind, 0, 0)
 		n.Left.Rewinds--
 		n.Redis = redis{Seq: 1, Top: s.Redis.Top, Run: s.Redis.Run, EId: s.Redis.EId}
+		if g.RecordStays {
+			n.Redis.ERun, n.Redis.ESeq, n.Redis.EAge = s.Redis.ERun, s.Redis.ESeq, s.Redis.EAge
+		}
 		endLeases(n)
 	}
 }
@@ -222,8 +225,13 @@ func (g *generator) loseAll() {
 func (g *generator) allHeard(s *State) bool {
 	for i := range g.Instances {
 		in := &s.Instance[i]
-		if g.reads(i) && (in.Last < s.Redis.Seq || in.Writer.PC != idle && in.Writer.Heard < s.Redis.Seq) {
+		switch {
+		case !g.reads(i):
+		case in.Last < s.Redis.Seq,
+			in.Writer.PC == deleteSent && in.Writer.Since.Last < s.Redis.Seq,
+			in.Queue.PC == retrySent && in.Queue.Since.Last < s.Redis.Seq:
 			return false
+		default:
 		}
 	}
 	return true

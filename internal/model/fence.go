@@ -88,6 +88,42 @@ func (st *stamp) alone(in *instance) mark {
 	return m
 }
 
+// answered is Answered: older copies must not be served after a value with this
+// mark was. A number of an earlier generation would make stamps pass that are
+// older than what the present one counts, so that it voids without it. (That
+// counterexample is five million states away; the row of NumbersNeedGeneration in
+// Mutants is about the same rule in invalidated.)
+//
+//go:norace
+func (g *generator) answered(in *instance, m *mark) {
+	switch {
+	case m.AsOf == 0:
+	case m.Gen == 0 && g.on(NumbersNeedGeneration):
+		in.void()
+	default:
+		raise(&in.Stripe, m.AsOf)
+	}
+}
+
+// invalidated is Invalidated: an own invalidation that was sent at a position,
+// and confirmed with a number. It reports whether the partition has started over.
+//
+//go:norace
+func (g *generator) invalidated(in *instance, seq uint8, since position) (lost bool) {
+	if since.Gen == 0 && g.on(NumbersNeedGeneration) {
+		in.void()
+		return false
+	}
+	if lost = seq <= since.Last && g.on(OldNumberRestarts); lost {
+		g.rewind(in, seq)
+		if in.Odd > 0 {
+			return true // the stripe follows when that has ended
+		}
+	}
+	raise(&in.Stripe, seq)
+	return lost
+}
+
 //go:norace
 func raise(v *uint8, n uint8) { *v = max(*v, n) }
 
@@ -117,6 +153,9 @@ func (g *generator) supersedes(e, old *entry) bool {
 	}
 }
 
+//go:norace
+func (in *instance) position() position { return position{Gen: 1, Last: in.Last} }
+
 // eachMark calls f for everything on an instance that carries a generation and
 // a count of voidings.
 //
@@ -143,6 +182,7 @@ func (in *instance) void() {
 //
 //go:norace
 func (in *instance) newGeneration() {
+	in.Writer.Since.Gen, in.Queue.Since.Gen = 0, 0
 	in.eachMark(func(gen, _ *uint8) { *gen = 0 })
 }
 

@@ -58,9 +58,6 @@ func (g *generator) askPending(i, j int) {
 		r.Stamp = g.stampNow(in)
 	}
 	usable := pending == 0 || !g.on(PendingReadsNoRedis)
-	if g.on(RedisNeedsLease) && !g.confirmed(in) {
-		usable = false
-	}
 	r.PC = getSent
 	if !usable {
 		g.alone(n, i, j)
@@ -124,7 +121,12 @@ func (g *generator) takeValue(i, j int) {
 	worthless := hit && (g.dead(n, doomed) || kind == Force)
 	token := r.VTok
 	if hit && !worthless {
-		r.Tier, r.Doomed, r.Mark = 1, doomed, r.Stamp.at(r.Seq)
+		m := g.readMark(in, r)
+		if g.doubts(in, r, &m) {
+			g.alone(n, i, j)
+			return
+		}
+		r.Tier, r.Doomed, r.Mark = 1, doomed, m
 		r.Token, r.Refuse, r.Seq, r.VTok, r.VSeq = 0, 0, 0, 0, 0
 		r.PC = keep
 		return
@@ -144,6 +146,35 @@ func (g *generator) takeValue(i, j int) {
 		r.Ver = n.Origin
 	}
 	r.PC = leaseSent
+}
+
+// readMark is the mark of a copy that was only read: that it was read just now
+// does not make it good for the bound from now on.
+//
+//go:norace
+func (g *generator) readMark(in *instance, r *reader) mark {
+	m := r.Stamp.at(r.Seq)
+	if g.on(ReadIsAsOldAsLease) {
+		raise(&m.T0, in.Lease) // both are ages
+	}
+	return m
+}
+
+// doubts reports whether what was read may be from a primary that was replaced.
+// If the lease has ended, a flight waits a while for the next probe; here it does
+// so by taking the reply late. (The copy's mark is of before the wait then, and so
+// here it may seem younger than it is, never older.)
+//
+//go:norace
+func (g *generator) doubts(in *instance, r *reader, m *mark) bool {
+	switch {
+	case !g.on(ReadMustBeValid) || g.valid(in, m):
+		return false
+	case g.confirmed(in) && !g.passes(in, &r.Stamp):
+		return false // something was heard meanwhile: who accepts it has it read again
+	default:
+		return true
+	}
 }
 
 // lease is get-or-lease.
@@ -259,8 +290,8 @@ func (g *generator) keepCopy(i, j int) {
 	if g.from.Left.Drops > 0 && !g.locked(&g.from.Instance[i]) {
 		n, in, r := g.reader(KeepNot, i, j)
 		n.Left.Drops--
-		if g.on(UnkeptReadsRaise) && r.Mark.Gen == 1 {
-			raise(&in.Stripe, r.Mark.AsOf)
+		if g.on(UnkeptReadsRaise) {
+			g.answered(in, &r.Mark)
 		}
 		r.PC = land
 	}
@@ -272,11 +303,8 @@ func (g *generator) keepCopy(i, j int) {
 //go:norace
 func (g *generator) land(i, j int) {
 	n, in, r := g.reader(Land, i, j)
-	// Only within its generation: a number of an earlier one would make stamps
-	// pass that are older than what the present one counts. (That counterexample
-	// is five million states away, too far for a row of its own in Mutants.)
-	if r.Met == 1 && g.on(MetFlightsRaise) && r.Mark.Gen == 1 {
-		raise(&in.Stripe, r.Mark.AsOf)
+	if r.Met == 1 && g.on(MetFlightsRaise) {
+		g.answered(in, &r.Mark)
 	}
 	if o := &in.Readers[1-j]; o.PC == waiting {
 		o.Ver, o.Tier, o.Doomed, o.Mark, o.Stamp, o.Local = r.Ver, r.Tier, r.Doomed, r.Mark, r.Stamp, r.Local

@@ -178,7 +178,7 @@ func (g *generator) initial() State {
 // limits of the ages that are told apart.
 //
 //go:norace
-func (g *generator) expired() uint8 { return g.Bound + g.Extra + 1 }
+func (g *generator) expired() uint8 { return g.Bound + 1 }
 
 // grace is the age of an epoch from which on values of before it are gone, and
 // lost what the guarantees may have lost.

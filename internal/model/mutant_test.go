@@ -43,6 +43,16 @@ func TestEveryRuleHasARow(t *testing.T) {
 	}
 }
 
+func TestASetHasRoomForEveryRule(t *testing.T) {
+	all := RulesOf(AllRules()...)
+	for _, r := range AllRules() {
+		rest := all.Without(r)
+		if !all.Has(r) || rest.Has(r) {
+			t.Errorf("%s: in the set of all: %t, in that of all others: %t", r, all.Has(r), rest.Has(r))
+		}
+	}
+}
+
 // The names are a list beside the constants, so that they can be told apart.
 func TestRulesAreNamedAsTheyAreDeclared(t *testing.T) {
 	f, err := parser.ParseFile(token.NewFileSet(), "rule.go", nil, parser.ParseComments)

@@ -65,11 +65,14 @@ func (g *generator) takeAnswer(i int) {
 	if !g.on(ProbeNotesLastFirst) {
 		p.Before = in.Last
 	}
-	g.newPrimary(in, p)
+	replaced, lost := g.newPrimary(in, p)
 	switch {
-	case p.Created == 1 && g.on(RestartVoids):
+	case p.Created == 1 && g.on(RestartVoids), lost:
 		g.rewind(in, p.Seq)
 		*p = prober{}
+	case replaced:
+		g.rewind(in, p.Seq)
+		p.Before = min(p.Before, p.Seq) // the next step goes on from there
 	case p.Seq < p.Before && g.on(RewoundVoids):
 		g.rewind(in, p.Seq)
 		p.PC = probeLease
@@ -86,25 +89,27 @@ func (g *generator) takeAnswer(i int) {
 }
 
 // newPrimary is what a prober does that hears from another primary, before
-// anything is confirmed.
+// anything is confirmed. It reports whether its numbers are not those of the
+// former one, and whether Redis has lost the partition.
 //
 //go:norace
-func (g *generator) newPrimary(in *instance, p *prober) {
+func (g *generator) newPrimary(in *instance, p *prober) (replaced, lost bool) {
+	replaced = p.Run != in.Run && g.Runs && g.on(RunRestarts)
+	lost = p.ESeq == 0 && (in.Epoch != 0 || in.EId != p.Epoch) && g.on(EpochIsNamed)
 	if p.Run != in.Run && in.Acked == 1 && g.on(AcknowledgedIsReplayed) && g.Runs {
 		in.Queue.add()
 		in.void()
 		in.Acked = 0
 	}
 	in.Run = p.Run
-	if in.Epoch != p.ESeq || in.EId != p.Epoch && g.on(EpochIsNamed) {
-		if g.on(EpochVoids) {
-			in.newGeneration()
-		}
+	if in.Epoch != p.ESeq && g.on(EpochVoids) {
+		in.newGeneration()
 	}
 	in.Epoch = p.ESeq
 	if g.on(EpochIsNamed) {
 		in.EId = p.Epoch
 	}
+	return replaced, lost
 }
 
 // settle ends the wait for messages under way: the floor, then the lease.

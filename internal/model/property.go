@@ -68,7 +68,7 @@ func (g *generator) require(s *State, i int, r *reader) {
 		if a.Who == uint8(i+1) {
 			r.Nil = ver
 		}
-		if a.Age > g.Bound+g.Extra {
+		if a.Age > g.Bound {
 			r.Bound = ver
 		}
 	}

@@ -18,7 +18,8 @@ func (g *generator) retrying(i int) {
 	switch from.Queue.PC {
 	case idle:
 		if from.Queue.Queued == 1 && from.Isolated == 0 {
-			g.next(Retry, i, 0).Instance[i].Queue.PC = retrySent
+			in := &g.next(Retry, i, 0).Instance[i]
+			in.Queue.PC, in.Queue.Since = retrySent, in.position()
 		}
 	case retrySent:
 		if from.Isolated == 0 {
@@ -32,7 +33,7 @@ func (g *generator) retrying(i int) {
 			n.Left.Timeouts--
 			n.late(call{Kind: callInvalidate})
 			q := &n.Instance[i].Queue
-			q.PC, q.Readded = idle, 0
+			q.PC, q.Since, q.Readded = idle, position{}, 0
 		}
 	case retryDone, retryLeave:
 		if !g.locked(from) {
@@ -51,7 +52,7 @@ func (g *generator) finishRetry(i int, first bool) {
 	in := &n.Instance[i]
 	q := &in.Queue
 	if first == g.on(RetryRaisesBeforeLeaving) {
-		raise(&in.Stripe, q.Seq)
+		g.invalidated(in, q.Seq, q.Since)
 	} else {
 		g.out[len(g.out)-1].Action.Kind = LeaveQueue
 		if q.Readded == 0 || !g.on(ReaddedStays) {
@@ -61,7 +62,7 @@ func (g *generator) finishRetry(i int, first bool) {
 	q.PC = retryLeave
 	if !first {
 		in.Acked = b2u(g.Replicated && !g.Forgetful)
-		q.PC, q.Seq, q.Readded = idle, 0, 0
+		q.PC, q.Seq, q.Since, q.Readded = idle, 0, position{}, 0
 	}
 }
 

@@ -21,7 +21,6 @@ type Scenario struct {
 	Ops       [maxInstances][]Op // of each instance's writer, in order
 	Serial    bool               // writers wait for each other
 	Bound     uint8              // the bound on staleness, in ticks
-	Extra     uint8              // ticks that are granted on top of it, where more is not promised
 
 	Ticks      bool // time passes
 	Timely     bool // but never so much that a lease ends
@@ -44,6 +43,7 @@ type Scenario struct {
 	Begun       uint8 // the sequence's first number. Defaults to 1
 	RewindFrom  uint8 // the sequence goes back from this number at least
 	Unheard     bool  // also if not everybody has heard it
+	RecordStays bool  // and the partition's epoch does not go with it
 
 	Budget Budget
 }
@@ -54,5 +54,5 @@ func one(k Kind) [maxReaders]Kind  { return [maxReaders]Kind{k} }
 
 // AsBuilt are the rules that the code follows.
 func AsBuilt() Rules {
-	return RulesOf(AllRules()...).Without(RedisNeedsLease, EpochIsNamed, DeleteVoids)
+	return RulesOf(AllRules()...).Without(DeleteVoids)
 }

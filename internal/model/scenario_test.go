@@ -18,8 +18,9 @@ func TestTheProtocolHoldsInEveryScenario(t *testing.T) {
 	}
 }
 
-// A hole that is mended in the code moves: its rule to AsBuilt, its scenario to
-// the others.
+// What the assumptions exclude does break something, and the model says what would
+// mend it. A hole that is mended in the code moves: its rule to AsBuilt, its
+// scenario to the others.
 func TestHolesAreThereAndCanBeMended(t *testing.T) {
 	for _, h := range Holes() {
 		t.Run(h.Scenario.Name, func(t *testing.T) {

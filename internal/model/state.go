@@ -80,6 +80,12 @@ type mark struct {
 	Detached uint8
 }
 
+// position is how far an instance had heard when it sent an invalidation.
+type position struct {
+	Gen  uint8 // as in mark
+	Last uint8
+}
+
 // stamp is what is noted before the first step of a read or load.
 type stamp struct {
 	Gen, Void    uint8 // as in mark
@@ -139,14 +145,15 @@ type queue struct {
 	Readded uint8 // since the attempt began
 	PC      pc
 	Seq     uint8
-	Ver     uint8 // of a Delete that is being queued
+	Since   position // from before the attempt
+	Ver     uint8    // of a Delete that is being queued
 }
 
 type writer struct {
 	PC    pc
 	Op    uint8 // operations begun so far
 	Ver   uint8
-	Heard uint8
+	Since position // from before the invalidation
 	Seq   uint8
 	Token uint8
 	Queue uint8 // 1: it has been queued, the voiding follows

@@ -97,7 +97,7 @@ func (g *generator) commit(i int) {
 	n, w := g.writer(Commit, i)
 	in := &n.Instance[i]
 	n.Origin++
-	w.Ver, w.Heard = n.Origin, in.Last
+	w.Ver, w.Since = n.Origin, in.position()
 	if g.Ops[i][w.Op] == Set {
 		w.Token = n.fresh()
 		w.Stamp = g.stampNow(in)
@@ -138,15 +138,13 @@ func (g *generator) deleting(i int) {
 func (g *generator) raiseOwn(i int) {
 	n, w := g.writer(RaiseOwn, i)
 	in := &n.Instance[i]
-	if w.Seq <= w.Heard && g.on(OldNumberRestarts) {
-		g.rewind(in, w.Seq)
-		w.Heard = 0
-		if in.Odd > 0 {
+	if g.on(DeleteRaisesStripe) {
+		lost := g.invalidated(in, w.Seq, w.Since)
+		if lost && in.Odd > 0 {
+			w.Since = in.position()
+			w.Since.Last = 0
 			return // the stripe follows when that has ended
 		}
-	}
-	if g.on(DeleteRaisesStripe) {
-		raise(&in.Stripe, w.Seq)
 	}
 	if g.on(DeleteVoids) {
 		in.void()
@@ -179,7 +177,7 @@ func (g *generator) setFill(i int) {
 		if g.runFill(n, w.Token, w.Seq, w.Ver, false) || !g.on(RejectedSetIsNotKept) {
 			w.Mark = w.Stamp.at(n.Redis.Seq)
 			w.PC = keep
-			w.Token, w.Seq, w.Heard = 0, 0, 0
+			w.Token, w.Seq, w.Since = 0, 0, position{}
 		} else {
 			g.acknowledge(n, i) // something newer won
 		}
@@ -204,8 +202,8 @@ func (g *generator) keepSet(i int) {
 	if g.from.Left.Drops > 0 && !g.locked(&g.from.Instance[i]) {
 		n, w := g.writer(KeepNot, i)
 		n.Left.Drops--
-		if g.on(UnkeptReadsRaise) && w.Mark.Gen == 1 {
-			raise(&n.Instance[i].Stripe, w.Mark.AsOf)
+		if g.on(UnkeptReadsRaise) {
+			g.answered(&n.Instance[i], &w.Mark)
 		}
 		g.acknowledge(n, i)
 	}
@@ -217,7 +215,7 @@ func (g *generator) keepSet(i int) {
 func (g *generator) enqueue(i int) {
 	n, w := g.writer(Enqueue, i)
 	in := &n.Instance[i]
-	w.Seq, w.Heard = 0, 0
+	w.Seq, w.Since = 0, position{}
 	first := w.Queue == 0
 	w.Queue = 1
 	if first == g.on(QueueBeforeVoid) {

@@ -101,7 +101,7 @@ func rulesOf(with, without string) (model.Rules, error) {
 			}
 			rule, known := byName[name]
 			if !known {
-				return 0, fmt.Errorf("there is no rule %q", name)
+				return model.Rules{}, fmt.Errorf("there is no rule %q", name)
 			}
 			rules = change.apply(rule)
 		}
