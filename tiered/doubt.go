@@ -40,6 +40,12 @@ func (f *flight) readMark(seq uint64) fence.Mark {
 // found another one, whose numbers are higher than all that the former one has
 // counted.
 //
+// Where something was heard meanwhile, what was read is only read again, and after
+// some times it is taken, because it is as fresh as the caller can ask for. That
+// must not happen to what the old primary has: a key is invalidated again and
+// again, a connection is still to the old primary, and each read there is found
+// wanting because of what was heard of the new one in the meantime.
+//
 // The last probe is also too long ago where this process stood still for a while.
 // Then the next one is under way, and is waited for: all that is in Redis would
 // otherwise be loaded again, by an instance that is short of time as it is.
@@ -52,7 +58,7 @@ func (f *flight) doubt(ctx context.Context, mark *fence.Mark) error {
 		switch {
 		case ok:
 			return nil
-		case live && !n.fences.Passes(&f.stamp):
+		case live && !n.fences.Passes(&f.stamp) && !n.fences.Behind(&f.stamp, mark):
 			return nil // something was heard meanwhile: acceptable has it read again
 		case live:
 			n.backplane.ProbeNow()

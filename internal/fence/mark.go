@@ -146,6 +146,15 @@ func (t *Table) Passes(s *Stamp) bool {
 		s.Generation == p.generation.Load()
 }
 
+// Behind reports whether Redis has handed out a copy with this mark as of a number
+// below what was known here of its key when the stamp was taken, before Redis was
+// asked: it knows less than this instance did. Numbers of a former generation are
+// not compared.
+func (t *Table) Behind(s *Stamp, m *Mark) bool {
+	p, _ := t.of(s.Hash)
+	return m.Sequence() < max(s.Floor, s.Fence&sequenceMask) && s.Generation == p.generation.Load()
+}
+
 // Confirmed reports whether, at this moment, everything up to less than the
 // bound ago is known to have been heard in the stamp's partition, or the stamp
 // itself is younger than the bound.
