@@ -34,8 +34,24 @@ func (g *generator) dropDead(in *instance) {
 	for j := range in.Readers {
 		r := &in.Readers[j]
 		if st := &r.Stamp; st.Floor > 0 && r.PC != stampFences && !g.passes(in, st) {
-			st.Fence, st.Floor = 0, 1
+			st.Fence = 0
+			if st.Gen == 0 || !r.reading() {
+				st.Floor = 1
+			}
 		}
+	}
+}
+
+// reading reports whether what Redis answers is still to be compared with what
+// was known before.
+//
+//go:norace
+func (r *reader) reading() bool {
+	switch r.PC {
+	case askPending, getSent, getDone, leaseSent:
+		return true
+	default:
+		return false
 	}
 }
 

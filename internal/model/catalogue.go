@@ -192,6 +192,12 @@ func lossScenarios() []*Scenario {
 			Budget: Budget{Isolates: 1},
 		},
 		{
+			Name: "straggler", Doc: "some connections of an instance are still to an old primary, which answers reads",
+			Instances: 2, Kinds: kinds{1: one(Get)}, Ops: ops{{Delete}}, Bound: 1, Warm: true,
+			Ticks: true, Probes: probes{1: true}, Runs: true, Straggles: true,
+			Budget: Budget{Isolates: 1},
+		},
+		{
 			Name: "failover", Doc: "a failover loses acknowledged writes, which nobody remembers",
 			Instances: 2, Kinds: kinds{1: one(Get)}, Ops: ops{{Delete}}, Bound: 1, Warm: true,
 			Ticks: true, Timely: true, Probes: probes{true, true}, Replicated: true, Runs: true, Forgetful: true,
@@ -214,6 +220,12 @@ func LongScenarios() []*Scenario {
 			Instances: 2, Kinds: kinds{1: one(Get)}, Ops: ops{{Delete}}, Bound: 1, Warm: true,
 			Ticks: true, Probes: probes{true, true}, Replicated: true, Runs: true,
 			Budget: Budget{Failovers: 1},
+		},
+		{
+			Name: "long straggler", Doc: "some connections of an instance are still to an old primary, which answers reads; two Deletes",
+			Instances: 2, Kinds: kinds{1: one(Get)}, Ops: ops{{Delete, Delete}}, Bound: 1, Warm: true,
+			Ticks: true, Probes: probes{1: true}, Runs: true, Straggles: true,
+			Budget: Budget{Isolates: 1},
 		},
 		{
 			Name: "joins and loads", Doc: "readers join loads that take longer than the bound",

@@ -24,7 +24,8 @@
 //   - Leases of the key may end at any time; the value, the sequence and all of
 //     Redis may be lost; a failover may lose acknowledged writes.
 //   - Instances may stop, or be left behind with an old primary that refuses
-//     writes and answers reads; what probes wait for may take for ever.
+//     writes and answers reads, altogether or with some of their connections.
+//   - Probes may take for ever, which is as if they failed.
 //
 // A [Scenario] says which of these happen, and how often where there must be a
 // limit. Several small ones see more than a large one in the same time.

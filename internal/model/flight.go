@@ -93,18 +93,25 @@ func (g *generator) fails(n *State, i, j int) {
 //
 //go:norace
 func (g *generator) get(i, j int) {
-	n, in, r := g.reader(RunGet, i, j)
-	from := &n.Redis
-	if in.Isolated == 1 {
-		from = &n.Old
+	isolated := g.from.Instance[i].Isolated == 1
+	if isolated {
+		g.getFrom(&g.from.Old, i, j)
 	}
-	r.Seq, r.Ver, r.VTok, r.VSeq = from.Seq, from.Ver, from.VTok, from.VSeq
-	r.PC = getDone
+	if !isolated || g.Straggles {
+		g.getFrom(&g.from.Redis, i, j)
+	}
 	if g.from.Left.Absences > 0 {
 		n, _, _ := g.reader(GiveUpGet, i, j)
 		n.Left.Absences--
 		g.alone(n, i, j)
 	}
+}
+
+//go:norace
+func (g *generator) getFrom(from *redis, i, j int) {
+	_, _, r := g.reader(RunGet, i, j)
+	r.Seq, r.Ver, r.VTok, r.VSeq = from.Seq, from.Ver, from.VTok, from.VSeq
+	r.PC = getDone
 }
 
 // takeValue judges what MGET or get-or-lease has answered.
@@ -170,6 +177,8 @@ func (g *generator) doubts(in *instance, r *reader, m *mark) bool {
 	switch {
 	case !g.on(ReadMustBeValid) || g.valid(in, m):
 		return false
+	case g.on(BehindIsNotUsed) && r.Stamp.Gen == 1 && m.AsOf < r.Stamp.Floor:
+		return true // what it knows is less than what was known here before it was asked
 	case g.confirmed(in) && !g.passes(in, &r.Stamp):
 		return false // something was heard meanwhile: who accepts it has it read again
 	default:
@@ -181,7 +190,7 @@ func (g *generator) doubts(in *instance, r *reader, m *mark) bool {
 //
 //go:norace
 func (g *generator) lease(i, j int) {
-	if g.from.Instance[i].Isolated == 1 {
+	if g.cutOff(i) {
 		n, _, _ := g.reader(GiveUpLease, i, j) // refused
 		g.alone(n, i, j)
 		return
@@ -236,7 +245,7 @@ func (g *generator) release(n *State, r *reader) {
 //
 //go:norace
 func (g *generator) fill(i, j int) {
-	if g.from.Instance[i].Isolated == 0 {
+	if !g.cutOff(i) {
 		n, _, r := g.reader(RunFill, i, j)
 		stored := g.runFill(n, r.Token, r.LeaseSeq, r.Ver, g.Kinds[i][j] == Force)
 		r.PC = keep
@@ -249,9 +258,9 @@ func (g *generator) fill(i, j int) {
 			r.PC = land
 		}
 	}
-	if g.from.Left.Timeouts > 0 || g.from.Instance[i].Isolated == 1 {
-		n, in, r := g.reader(GiveUpFill, i, j)
-		if in.Isolated == 0 {
+	if g.from.Left.Timeouts > 0 || g.cutOff(i) {
+		n, _, r := g.reader(GiveUpFill, i, j)
+		if !g.cutOff(i) {
 			n.Left.Timeouts--
 			if !n.late(call{Kind: callFill, Token: r.Token, Seq: r.LeaseSeq, Ver: r.Ver}) {
 				g.out = g.out[:len(g.out)-1]

@@ -91,7 +91,7 @@ func (g *generator) all() {
 func (g *generator) hurried(s *State) bool {
 	for i := range g.Instances {
 		in := &s.Instance[i]
-		if g.probeHurries(in) || g.writerHurries(i, in) || g.readerHurries(in, 0) || g.readerHurries(in, 1) {
+		if g.probeHurries(s, i) || g.writerHurries(i, in) || g.readerHurries(in, 0) || g.readerHurries(in, 1) {
 			return true
 		}
 	}
@@ -99,8 +99,9 @@ func (g *generator) hurried(s *State) bool {
 }
 
 //go:norace
-func (g *generator) probeHurries(in *instance) bool {
-	return in.Probe.PC == probeSent && !g.SlowProbes && in.Isolated == 0
+func (g *generator) probeHurries(s *State, i int) bool {
+	in := &s.Instance[i]
+	return in.Probe.PC == probeSent && !g.SlowProbes && (in.Isolated == 0 || g.Straggles)
 }
 
 //go:norace
@@ -127,7 +128,7 @@ func (g *generator) hurry() bool {
 	for i := range g.Instances {
 		in := &g.from.Instance[i]
 		switch {
-		case g.probeHurries(in):
+		case g.probeHurries(g.from, i):
 			g.probing(i)
 		case g.writerHurries(i, in):
 			g.writing(i)
@@ -142,6 +143,12 @@ func (g *generator) hurry() bool {
 	}
 	return false
 }
+
+// cutOff reports whether an instance has nothing but an old primary that
+// refuses to write.
+//
+//go:norace
+func (g *generator) cutOff(i int) bool { return g.from.Instance[i].Isolated == 1 && !g.Straggles }
 
 // reads reports whether an instance has readers. What one without them holds
 // and hears is nobody's business.

@@ -54,6 +54,7 @@ func missed() []Mutant {
 		{Rule: UnkeptReadsRaise, Scenario: "flights", Broken: G3},
 		{Rule: ReadIsAsOldAsLease, Scenario: "isolated", Broken: G1b},
 		{Rule: ReadMustBeValid, Scenario: "isolated", Broken: G1b},
+		{Rule: BehindIsNotUsed, Scenario: "straggler", Broken: G1b},
 
 		{Rule: MessageRaisesStripe, Scenario: "bound", Broken: G1b},
 		{Rule: GapRaisesFloor, Scenario: "gap", Broken: G1b},

@@ -34,7 +34,7 @@ func (g *generator) probing(i int) {
 
 //go:norace
 func (g *generator) runningProbe(i int) {
-	isolated := g.from.Instance[i].Isolated == 1
+	isolated := g.cutOff(i)
 	if isolated && g.on(ProbeWrites) {
 		return // refused
 	}

@@ -17,12 +17,12 @@ func (g *generator) retrying(i int) {
 	from := &g.from.Instance[i]
 	switch from.Queue.PC {
 	case idle:
-		if from.Queue.Queued == 1 && from.Isolated == 0 {
+		if from.Queue.Queued == 1 && !g.cutOff(i) {
 			in := &g.next(Retry, i, 0).Instance[i]
 			in.Queue.PC, in.Queue.Since = retrySent, in.position()
 		}
 	case retrySent:
-		if from.Isolated == 0 {
+		if !g.cutOff(i) {
 			n := g.next(RunRetry, i, 0)
 			q := &n.Instance[i].Queue
 			q.Seq = g.runInvalidate(n)

@@ -74,6 +74,8 @@ const (
 	ReadIsAsOldAsLease
 	// ReadMustBeValid: and is used only if it is valid as a copy at that moment.
 	ReadMustBeValid
+	// BehindIsNotUsed: nor if it is older than what was known here before it was read, however often it was read again.
+	BehindIsNotUsed
 	// DetachedEnds: a copy that was made without Redis lives for the bound, whatever the lease says.
 	DetachedEnds
 
@@ -164,7 +166,8 @@ var ruleNames = [ruleCount]string{
 	"CopyNeedsLease", "LeaseBeforeFences", "GenerationLast", "StripeVoids", "FloorVoids", "GenerationVoids",
 	"StampReadsGenerationFirst", "StampBeforeRead", "StampBeforePending", "JoinChecksFences", "JoinNeedsLease",
 	"JoinLeaseBeforeFences", "JoinJudgesCopy", "LoadAfterGrant", "RejectedLoadIsNotKept", "RejectedSetIsNotKept", "SetStampsBeforeBegin",
-	"MetFlightsRaise", "UnkeptReadsRaise", "ReadIsAsOldAsLease", "ReadMustBeValid", "DetachedEnds",
+	"MetFlightsRaise", "UnkeptReadsRaise", "ReadIsAsOldAsLease", "ReadMustBeValid", "BehindIsNotUsed",
+	"DetachedEnds",
 	"MessageRaisesStripe", "GapRaisesFloor", "StripeBeforeLast", "ProbeNotesTimeFirst", "ProbeWaitsForMessages",
 	"FloorBeforeLease", "RewoundVoids", "RewriteIsOdd", "OddIsNoGeneration", "ProbeWrites", "EpochMovesSequence",
 	"EpochEndsValues", "EpochVoids", "EpochIsNamed", "RunRestarts", "AcknowledgedIsReplayed",

@@ -30,6 +30,7 @@ type Scenario struct {
 	Monotone   bool // G3 is looked at; it is not promised where Redis evicts or forces happen
 	Replicated bool // there is a replica, which may fall behind
 	Runs       bool // run ids are known
+	Straggles  bool // of an instance that is left behind only reads go to the old primary, and not all
 	Forgetful  bool // instances do not remember what they have invalidated
 	Releases   bool // leases that are given up are released
 

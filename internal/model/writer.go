@@ -108,7 +108,7 @@ func (g *generator) commit(i int) {
 
 //go:norace
 func (g *generator) deleting(i int) {
-	if g.from.Instance[i].Isolated == 0 {
+	if !g.cutOff(i) {
 		n, w := g.writer(RunDelete, i)
 		if w.Token != 0 {
 			w.Seq = g.runBegin(n, w.Token)
@@ -117,13 +117,13 @@ func (g *generator) deleting(i int) {
 		}
 		w.PC = deleteDone
 	}
-	if g.from.Left.Timeouts > 0 || g.from.Instance[i].Isolated == 1 {
+	if g.from.Left.Timeouts > 0 || g.cutOff(i) {
 		n, w := g.writer(GiveUpDelete, i)
 		c := call{Kind: callInvalidate}
 		if w.Token != 0 {
 			c = call{Kind: callBegin, Token: w.Token}
 		}
-		if n.Instance[i].Isolated == 0 {
+		if !g.cutOff(i) {
 			n.Left.Timeouts--
 			n.late(c)
 		}
@@ -172,7 +172,7 @@ func (g *generator) forget(in *instance) {
 //
 //go:norace
 func (g *generator) setFill(i int) {
-	if g.from.Instance[i].Isolated == 0 {
+	if !g.cutOff(i) {
 		n, w := g.writer(RunSetFill, i)
 		if g.runFill(n, w.Token, w.Seq, w.Ver, false) || !g.on(RejectedSetIsNotKept) {
 			w.Mark = w.Stamp.at(n.Redis.Seq)
