@@ -40,13 +40,35 @@ type search struct {
 	seen  map[fingerprint]struct{}
 	nodes []node
 	stack []reached
-	next  []reached
+	next  []block
+	free  []block // to be used again: states are large, and fresh memory is dear
 }
 
 // reached is a state whose steps were not looked at yet.
 type reached struct {
 	state State
 	node  uint32
+}
+
+// block is a part of a level.
+type block []reached
+
+const blockSize = 1 << 10
+
+// later puts a state into the next level.
+//
+//go:norace
+func (s *search) later(r reached) {
+	last := len(s.next) - 1
+	if last < 0 || len(s.next[last]) == blockSize {
+		if n := len(s.free); n > 0 {
+			s.next, s.free = append(s.next, s.free[n-1]), s.free[:n-1]
+		} else {
+			s.next = append(s.next, make(block, 0, blockSize))
+		}
+		last++
+	}
+	s.next[last] = append(s.next[last], r)
 }
 
 // Check explores all states of a scenario, breadth first.
@@ -70,20 +92,24 @@ func (s *search) run(o Options) (r Result) {
 	first := s.g.initial()
 	s.visit(&first)
 	s.nodes = append(s.nodes, node{})
-	level := []reached{{state: first}}
-	for r.Depth = 0; len(level) > 0; r.Depth++ {
-		for k := range level {
-			if s.expand(level[k], &r) {
-				return r
+	s.later(reached{state: first})
+	for r.Depth = 0; len(s.next) > 0; r.Depth++ {
+		level := s.next
+		s.next = nil
+		for _, b := range level {
+			for k := range b {
+				if s.expand(&b[k], &r) {
+					return r
+				}
+				if o.MaxStates > 0 && len(s.seen) > o.MaxStates {
+					return r
+				}
 			}
-			if o.Progress != nil && k%(1<<14) == 0 {
+			s.free = append(s.free, b[:0])
+			if o.Progress != nil {
 				o.Progress(len(s.seen), r.Depth)
 			}
-			if o.MaxStates > 0 && len(s.seen) > o.MaxStates {
-				return r
-			}
 		}
-		level, s.next = s.next, level[:0]
 	}
 	r.Depth--
 	r.Complete = true
@@ -94,9 +120,9 @@ func (s *search) run(o Options) (r Result) {
 // something. States in which somebody hurries are left at once.
 //
 //go:norace
-func (s *search) expand(from reached, r *Result) (broken bool) {
+func (s *search) expand(from *reached, r *Result) (broken bool) {
 	stack := s.stack[:0]
-	stack = append(stack, from)
+	stack = append(stack, *from)
 	for len(stack) > 0 {
 		w := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
@@ -117,7 +143,7 @@ func (s *search) expand(from reached, r *Result) (broken bool) {
 			if hurried {
 				stack = append(stack, to)
 			} else {
-				s.next = append(s.next, to)
+				s.later(to)
 			}
 		}
 	}
