@@ -208,6 +208,11 @@ func lossScenarios() []*Scenario {
 
 // LongScenarios returns those that take longer.
 func LongScenarios() []*Scenario {
+	return slices.Concat(primaryScenarios(), longScenarios())
+}
+
+// primaryScenarios are about primaries that are replaced.
+func primaryScenarios() []*Scenario {
 	return []*Scenario{
 		{
 			Name: "long failover", Doc: "a failover loses acknowledged writes, which are replayed",
@@ -227,6 +232,12 @@ func LongScenarios() []*Scenario {
 			Ticks: true, Probes: probes{1: true}, Runs: true, Straggles: true,
 			Budget: Budget{Isolates: 1},
 		},
+	}
+}
+
+// longScenarios are larger forms of the ordinary ones.
+func longScenarios() []*Scenario {
+	return []*Scenario{
 		{
 			Name: "joins and loads", Doc: "readers join loads that take longer than the bound",
 			Instances: 2, Kinds: kinds{pair(GetOrLoad)}, Ops: ops{1: {Delete}}, Bound: 1,

@@ -23,7 +23,7 @@ func run(args []string, out, progress io.Writer) error {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	names := flags.String("run", "", "`regexp` of scenarios to run, long or not; all long ones if empty")
 	without := flags.String("without", "", "`rules` to leave out, comma-separated")
-	with := flags.String("with", "", "`rules` to add that the code does not follow yet")
+	with := flags.String("with", "", "`rules` to add that the code does not follow")
 	limit := flags.Int("max", 0, "give up after so many `states`; 0: never")
 	if err := flags.Parse(args); err != nil {
 		return err
