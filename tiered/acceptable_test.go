@@ -8,6 +8,29 @@ import (
 	"github.com/doppio-cache/doppio/internal/fence"
 )
 
+// A value is read from an old primary, and before it lands a new one is heard from:
+// the lease is the new one's. However often the caller has asked again already, it
+// must not take what nobody vouches for any more. What was loaded it may take.
+func TestWhatWasReadInAFormerGenerationIsNeverTaken(t *testing.T) {
+	const hash = 7
+	for source, want := range map[Source]bool{SourceL2: false, SourceLoad: true} {
+		fences := fence.New(1, time.Second, 1<<20)
+		r := &region{node: &Node{fences: fences}}
+		fences.Observe(0, 0, 0, fences.Now())
+		stamp := fences.Stamp(hash)
+		out := &outcome{source: source, stamp: stamp, mark: stamp.At(1)}
+		fences.Heard(0, 2, []uint64{hash})
+		if !r.acceptable(out, flightLoad, stamp.T0, maxReloads) {
+			t.Errorf("%v: a caller that has asked often enough does not get what is only overtaken", source)
+		}
+		fences.Restart(0, 9)
+		fences.Observe(0, 9, 9, fences.Now())
+		if got := r.acceptable(out, flightLoad, stamp.T0, maxReloads); got != want {
+			t.Errorf("%v of a former generation: taken %t, want %t", source, got, want)
+		}
+	}
+}
+
 // A flight finds a copy in L1 that is good for a moment longer, and takes a
 // while to land. A caller that comes when the copy is past the bound, and
 // joins, must not get it: the flight is young, but what it brings is not.

@@ -130,7 +130,11 @@ func (r *region) acceptable(out *outcome, kind flightKind, arrival int64, attemp
 	}
 	fences := r.node.fences
 	if own && attempt >= maxReloads {
-		return true
+		// What was read in a former generation has nobody to vouch for it: the lease
+		// that let it pass (see doubt) may be that of a new primary, and the value
+		// the old one's. Generations do not change so often that this goes on.
+		former := fences.Position(fences.Partition(out.stamp.Hash)).Generation != out.stamp.Generation
+		return out.source != SourceL2 || !former
 	}
 	if len(out.tags) > 0 && !r.tagsAcceptable(out, own) {
 		return false
