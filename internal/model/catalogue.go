@@ -227,6 +227,18 @@ func primaryScenarios() []*Scenario {
 			Budget: Budget{Failovers: 1},
 		},
 		{
+			Name: "isolated loads", Doc: "an instance is left behind with an old primary, and loads",
+			Instances: 2, Kinds: kinds{1: one(GetOrLoad)}, Ops: ops{{Delete}}, Bound: 1, Warm: true,
+			Ticks: true, Probes: probes{1: true}, Runs: true,
+			Budget: Budget{Isolates: 1},
+		},
+		{
+			Name: "straggler loads", Doc: "the same with some of its connections",
+			Instances: 2, Kinds: kinds{1: one(GetOrLoad)}, Ops: ops{{Delete}}, Bound: 1, Warm: true,
+			Ticks: true, Probes: probes{1: true}, Runs: true, Straggles: true,
+			Budget: Budget{Isolates: 1},
+		},
+		{
 			Name: "long straggler", Doc: "some connections of an instance are still to an old primary, which answers reads; two Deletes",
 			Instances: 2, Kinds: kinds{1: one(Get)}, Ops: ops{{Delete, Delete}}, Bound: 1, Warm: true,
 			Ticks: true, Probes: probes{1: true}, Runs: true, Straggles: true,

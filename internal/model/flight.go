@@ -320,7 +320,7 @@ func (g *generator) land(i, j int) {
 		o.PC = joined
 	}
 	switch {
-	case !g.on(LeaderChecksFences), r.Attempt >= maxReloads, g.passes(in, &r.Stamp), g.valid(in, &r.Mark):
+	case !g.on(LeaderChecksFences), g.exhausted(r), g.passes(in, &r.Stamp), g.valid(in, &r.Mark):
 		g.returns(n, i, j)
 	default:
 		r.again()

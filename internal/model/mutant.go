@@ -55,6 +55,7 @@ func missed() []Mutant {
 		{Rule: ReadIsAsOldAsLease, Scenario: "isolated", Broken: G1b},
 		{Rule: ReadMustBeValid, Scenario: "isolated", Broken: G1b},
 		{Rule: BehindIsNotUsed, Scenario: "straggler", Broken: G1b},
+		{Rule: FormerIsReadAgain, Scenario: "straggler loads", Broken: G1b},
 
 		{Rule: MessageRaisesStripe, Scenario: "bound", Broken: G1b},
 		{Rule: GapRaisesFloor, Scenario: "gap", Broken: G1b},

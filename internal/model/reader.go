@@ -202,7 +202,7 @@ func (g *generator) join(i, j int) {
 func (g *generator) acceptByLease(i, j int) {
 	n, in, r := g.reader(Accept, i, j)
 	switch {
-	case r.Own == 1 && r.Attempt >= maxReloads:
+	case r.Own == 1 && g.exhausted(r):
 		g.returns(n, i, j)
 	case !g.on(JoinLeaseBeforeFences) && !g.fresh(in, r):
 		r.again()
@@ -250,6 +250,15 @@ func (g *generator) fresh(in *instance, r *reader) bool {
 // maxReloads is how often a caller discards what it gets. (The code has 3; one
 // is enough to see what happens then.)
 const maxReloads = 1
+
+// exhausted reports whether a caller takes what its own flight brought though
+// something was heard meanwhile.
+//
+//go:norace
+func (g *generator) exhausted(r *reader) bool {
+	former := r.Tier == 1 && r.Local == 0 && r.Mark.Gen == 0
+	return r.Attempt >= maxReloads && !(former && g.on(FormerIsReadAgain))
+}
 
 // again discards what the flight brought.
 //

@@ -76,6 +76,8 @@ const (
 	ReadMustBeValid
 	// BehindIsNotUsed: nor if it is older than what was known here before it was read, however often it was read again.
 	BehindIsNotUsed
+	// FormerIsReadAgain: what was read in a former generation is read again, however often it was.
+	FormerIsReadAgain
 	// DetachedEnds: a copy that was made without Redis lives for the bound, whatever the lease says.
 	DetachedEnds
 
@@ -167,7 +169,7 @@ var ruleNames = [ruleCount]string{
 	"StampReadsGenerationFirst", "StampBeforeRead", "StampBeforePending", "JoinChecksFences", "JoinNeedsLease",
 	"JoinLeaseBeforeFences", "JoinJudgesCopy", "LoadAfterGrant", "RejectedLoadIsNotKept", "RejectedSetIsNotKept", "SetStampsBeforeBegin",
 	"MetFlightsRaise", "UnkeptReadsRaise", "ReadIsAsOldAsLease", "ReadMustBeValid", "BehindIsNotUsed",
-	"DetachedEnds",
+	"FormerIsReadAgain", "DetachedEnds",
 	"MessageRaisesStripe", "GapRaisesFloor", "StripeBeforeLast", "ProbeNotesTimeFirst", "ProbeWaitsForMessages",
 	"FloorBeforeLease", "RewoundVoids", "RewriteIsOdd", "OddIsNoGeneration", "ProbeWrites", "EpochMovesSequence",
 	"EpochEndsValues", "EpochVoids", "EpochIsNamed", "RunRestarts", "AcknowledgedIsReplayed",
