@@ -42,7 +42,7 @@ func TestWhatIsOlderThanWhatWasKnownBeforeIsNotReadAgain(t *testing.T) {
 				}
 				tt.meanwhile(fences)
 				mark := f.readMark(tt.seq)
-				if err := f.doubt(&mark); !errors.Is(err, tt.want) {
+				if err := f.doubt(t.Context(), &mark); !errors.Is(err, tt.want) {
 					t.Errorf("got %v, want %v", err, tt.want)
 				}
 			})
