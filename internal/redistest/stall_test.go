@@ -31,8 +31,12 @@ func TestStalledSubscriberIsClosedByTheServer(t *testing.T) {
 			t.Fatalf("after %d messages the server still keeps the subscriber", published)
 		}
 	}
-	if !strings.Contains(b.Server.Log(), "output buffer limits") {
-		t.Error("the server closed the connection for another reason")
+	// The server's log comes through a pipe.
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(b.Server.Log(), "output buffer limits"); {
+		if time.Now().After(deadline) {
+			t.Fatal("the server closed the connection for another reason")
+		}
+		time.Sleep(time.Millisecond) //nolint:forbidigo // the interval of a poll
 	}
 	if n := p.PubSub().Conns(); n != 1 {
 		t.Errorf("%d connections while the stall hides that the server has closed one", n)

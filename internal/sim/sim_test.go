@@ -24,7 +24,7 @@ func (quiet) Printf(context.Context, string, ...any) {}
 
 var (
 	firstSeed = flag.Uint64("first", 1, "the first seed of TestSeeds")
-	seedCount = flag.Int("seeds", 150, "the number of seeds of TestSeeds")
+	seedCount = flag.Int("seeds", 200, "the number of seeds of TestSeeds")
 )
 
 // traced is how much virtual time before a violation a trace shows, in bounds.
