@@ -52,7 +52,6 @@ var homes = map[string][]string{
 	"github.com/sony/gobreaker/v2":      {"l2"},
 	"github.com/klauspost/compress":     {"codec"},
 	"github.com/cespare/xxhash/v2":      {"internal/keyspace", "codec", "l2"}, // no more than a function
-	"golang.org/x/sync/singleflight":    {"tiered"},
 	"github.com/alicebob/miniredis/v2":  {"internal/redistest"},
 	"go.uber.org/goleak":                {"internal/redistest"},
 }

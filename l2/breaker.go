@@ -59,8 +59,11 @@ func (b *breaker) isDown() bool {
 	return r != nil && r.proven == nil
 }
 
-// report takes in the outcome of a call.
+// report takes in the outcome of a call. A nil breaker does not care.
 func (b *breaker) report(err error) {
+	if b == nil {
+		return
+	}
 	verdict := judge(err)
 	if verdict == healthy && !b.failing.Load() {
 		return

@@ -47,7 +47,7 @@ func (c *call) command(cmd redis.Cmder, late func(redis.Cmder)) *request {
 
 // recycle gives back a request that was answered: nobody else holds it.
 func (s *Store) recycle(r *request) {
-	r.cmd, r.late, r.reading = nil, nil, reading{}
+	r.cmd, r.late, r.reading, r.gate, r.route = nil, nil, reading{}, nil, ""
 	s.requests.Put(r)
 }
 
@@ -161,13 +161,16 @@ func (c *call) run(l *lane, sc *script, args []any, late func(redis.Cmder)) ([]s
 // job is one script among several that run at once.
 type job struct {
 	lane   *lane
-	script *script
+	gate   *breaker // of its primary; nil: the lane's
+	route  string   // see request
+	script *script  // nil: a command
 	args   []any
 	late   func(redis.Cmder)
 
 	got []string
 	err error
 	cmd *redis.StringSliceCmd
+	req *request
 }
 
 // runAll runs scripts at once: those of one lane in one round trip, and once
@@ -175,7 +178,7 @@ type job struct {
 // a server that does not answer must not take from the others the time in which
 // they could be sent what they did not know.
 func (c *call) runAll(jobs []job) {
-	if len(jobs) == 1 {
+	if len(jobs) == 1 && jobs[0].gate == nil {
 		j := &jobs[0]
 		j.got, j.err = c.run(j.lane, j.script, j.args, j.late)
 		return
@@ -195,39 +198,111 @@ func (c *call) runAll(jobs []job) {
 	others.Wait()
 }
 
-// runLane runs scripts of one lane.
+// runLane runs scripts of one lane. One that is shared by several masters does not
+// wait for one of them either.
 func (c *call) runLane(l *lane, jobs []*job) {
-	c.round(l, jobs, func(j *job) []any { return j.args })
-	unknown := slices.DeleteFunc(jobs, func(j *job) bool { return !isNoScript(j.err) })
+	c.dispatch(l, jobs, bare)
+	if l.bulk == nil || l.bulk.single || jobs[0].script == nil {
+		c.collect(jobs)
+		c.resend(l, jobs)
+		return
+	}
+	byRoute := make(map[string][]*job)
+	for _, j := range jobs {
+		byRoute[j.route] = append(byRoute[j.route], j)
+	}
+	var others sync.WaitGroup
+	for _, jobs := range byRoute {
+		others.Go(func() {
+			c.collect(jobs)
+			c.resend(l, jobs)
+		})
+	}
+	others.Wait()
+}
+
+// resend runs those of the scripts in full that their server did not know.
+func (c *call) resend(l *lane, jobs []*job) {
+	unknown := slices.DeleteFunc(jobs, known)
+	if l.bulk != nil && len(unknown) > 0 {
+		// There may be thousands: the first of each kind in full, and those behind
+		// it, as a rule on the same connection, find the script there.
+		sent := make(map[*script]bool)
+		c.round(l, unknown, func(j *job) []any {
+			if sent[j.script] {
+				return j.args
+			}
+			sent[j.script] = true
+			return j.script.inFull(j.args)
+		})
+		c.store.counts.scripts.Add(uint64(len(sent)))
+		unknown = slices.DeleteFunc(unknown, known)
+	}
 	if len(unknown) > 0 {
 		c.store.counts.scripts.Add(uint64(len(unknown)))
 		c.round(l, unknown, func(j *job) []any { return j.script.inFull(j.args) })
 	}
 }
 
+func bare(j *job) []any { return j.args }
+
+// known reports whether the server knew the script, if there is one.
+func known(j *job) bool { return !isNoScript(j.err) }
+
 // round sends jobs of one lane and waits for all of them.
 func (c *call) round(l *lane, jobs []*job, args func(*job) []any) {
-	err := c.admit(l.breaker)
-	reqs := make([]*request, len(jobs))
-	for i, j := range jobs {
-		if j.err = err; err == nil {
-			j.cmd = redis.NewStringSliceCmd(c.ctx, args(j)...)
-			reqs[i] = c.command(j.cmd, j.late)
+	c.dispatch(l, jobs, args)
+	c.collect(jobs)
+}
+
+// dispatch sends jobs of one lane, but for those of a primary that may not be
+// asked.
+func (c *call) dispatch(l *lane, jobs []*job, args func(*job) []any) {
+	reqs := make([]*request, 0, len(jobs))
+	var asked *breaker
+	var refused error
+	for _, j := range jobs {
+		j.req = nil
+		gate := j.gate
+		if gate == nil {
+			gate = l.breaker
 		}
-	}
-	if err != nil {
-		return
-	}
-	err = l.send(reqs...)
-	for i, j := range jobs {
-		if j.err = err; err != nil {
+		if gate != asked {
+			asked, refused = gate, c.admit(gate)
+		}
+		if j.err = refused; refused != nil {
 			continue
 		}
-		j.err = c.wait(reqs[i])
-		if reqs[i].settled() == answered {
-			c.store.recycle(reqs[i])
+		j.cmd = redis.NewStringSliceCmd(c.ctx, args(j)...)
+		j.req = c.command(j.cmd, j.late)
+		j.req.gate, j.req.route = j.gate, j.route
+		reqs = append(reqs, j.req)
+	}
+	if len(reqs) == 0 {
+		return
+	}
+	err := l.send(reqs...)
+	if err == nil {
+		return
+	}
+	for _, j := range jobs {
+		if j.req != nil {
+			j.err, j.req = err, nil
 		}
-		if j.err == nil {
+	}
+}
+
+// collect waits for jobs that were sent.
+func (c *call) collect(jobs []*job) {
+	for _, j := range jobs {
+		if j.req == nil {
+			continue
+		}
+		j.err = c.wait(j.req)
+		if j.req.settled() == answered {
+			c.store.recycle(j.req)
+		}
+		if j.req = nil; j.err == nil {
 			j.got = j.cmd.Val()
 		}
 	}

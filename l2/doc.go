@@ -6,6 +6,8 @@
 // ([Store.Fill]), and invalidates ([Store.Invalidate], [Store.InvalidateAll],
 // [Store.InvalidatePartition], [Store.Begin]). Each answer carries the sequence
 // of the partition at that moment, by which the tier above tells what is newer.
+// [Store.GetMany], [Store.GetOrLeaseMany], [Store.FillMany] and [Store.BeginMany]
+// do the same for many keys at once.
 //
 // # What it guarantees
 //
@@ -59,6 +61,13 @@
 // Where a Cluster is used, each partition has lanes of its own, and a breaker of
 // its own, so that a master that is down does not hold up or switch off the
 // others. (Who serves a partition only the client knows, and it may change.)
+//
+// Calls of many keys have lanes of their own, shared by all servers: such a call
+// is one pipeline to each master, whatever the number of keys. On a Cluster the
+// client is asked which master a partition is on (MasterForKey); one that cannot
+// say gets a round trip for each partition. A master that is silent holds up its
+// own keys, and the call that asked for them, but no other call. A pipeline that
+// fails counts as one failure.
 //
 // What is left behind in the client's hands is bounded in number. With a
 // *redis.Client it ends by itself soon, because the store uses it with socket

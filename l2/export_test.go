@@ -41,7 +41,13 @@ func (s *Store) ReadsDirectly() bool {
 }
 
 // DirectReads counts the reads that are being done on their callers' goroutines.
-func (s *Store) DirectReads() int { return int(s.primary[0].reads.direct.running.Load()) }
+func (s *Store) DirectReads() int {
+	d := s.primary[0].reads.direct
+	if d == nil {
+		return 0
+	}
+	return int(d.running.Load())
+}
 
 // Seal returns an envelope with a right checksum around any inside: what follows
 // the header.
@@ -68,10 +74,10 @@ func (s *Store) UnderWay() bool {
 		if p.breaker.probing.Load() > 0 {
 			return true
 		}
-		for _, l := range p.lanes() {
-			if l.busy.Load() > 0 {
-				return true
-			}
+	}
+	for _, l := range s.lanes {
+		if l.busy.Load() > 0 {
+			return true
 		}
 	}
 	return false

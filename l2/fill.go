@@ -47,14 +47,8 @@ func (s *Store) Fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
 }
 
 func (s *Store) fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
-	v := Value{Kind: f.Kind, Codec: f.Codec, Schema: f.Schema, Token: l.Token, Seq: l.Seq, Tags: f.Tags, Payload: f.Payload}
-	switch {
-	case f.Kind != Live && f.Kind != Negative:
-		return Filled{}, fmt.Errorf("l2: fill of kind %d", f.Kind)
-	case f.Life < 0 || f.Keep < 0 || f.Idle < 0:
-		return Filled{}, fmt.Errorf("l2: fill with life %v, keep %v, idle %v", f.Life, f.Keep, f.Idle)
-	}
-	env, err := appendEnvelope(make([]byte, 0, envelopeSize(&v)), &v)
+	p := s.layout.Partition(l.Key.Hash)
+	args, err := s.fillArgs(p, l, f)
 	if err != nil {
 		return Filled{}, err
 	}
@@ -62,25 +56,12 @@ func (s *Store) fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
 	if err != nil {
 		return Filled{}, err
 	}
-
-	stay := f.Life + f.Keep
-	if f.Idle > 0 {
-		stay = min(stay, f.Idle)
-	}
-	p := s.layout.Partition(l.Key.Hash)
-	args := fillScript.args([]string{
-		s.layout.Sequence(p), s.layout.Clear(p, l.Key.Region),
-		s.layout.Value(p, l.Key.Region, l.Key.Name), s.layout.Lease(p, l.Key.Region, l.Key.Name),
-	}, 10)
-	args = append(args, l.Token.lease(l.Seq), env[:atCreated], env[atChecksum:],
-		f.Life.Microseconds(), max(1, stay.Milliseconds()))
-	args = append(s.announcement(args, p, []uint64{l.Key.Hash}), flag(f.Announce))
 	jobs := []job{{lane: s.primary[p].scripts, script: fillScript, args: args}}
 	if len(f.Tags) > 0 {
 		// Beside it, see to it that Redis knows the tags: otherwise whoever reads
 		// the value first has to take each of them for invalidated. Whether that
 		// works, and which of the scripts is first, makes no difference but that.
-		asks, _ := s.tagJobs(tagKeys(f.Tags))
+		asks, _ := s.tagJobs(tagKeys(f.Tags), false)
 		jobs = append(jobs, asks...)
 	}
 	c.runAll(jobs)
@@ -88,6 +69,32 @@ func (s *Store) fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
 		return Filled{}, jobs[0].err
 	}
 	return readFilled(jobs[0].got)
+}
+
+// fillArgs are the arguments of a fill of a key of partition p.
+func (s *Store) fillArgs(p int, l Lease, f Fill) ([]any, error) {
+	v := Value{Kind: f.Kind, Codec: f.Codec, Schema: f.Schema, Token: l.Token, Seq: l.Seq, Tags: f.Tags, Payload: f.Payload}
+	switch {
+	case f.Kind != Live && f.Kind != Negative:
+		return nil, fmt.Errorf("l2: fill of kind %d", f.Kind)
+	case f.Life < 0 || f.Keep < 0 || f.Idle < 0:
+		return nil, fmt.Errorf("l2: fill with life %v, keep %v, idle %v", f.Life, f.Keep, f.Idle)
+	}
+	env, err := appendEnvelope(make([]byte, 0, envelopeSize(&v)), &v)
+	if err != nil {
+		return nil, err
+	}
+	stay := f.Life + f.Keep
+	if f.Idle > 0 {
+		stay = min(stay, f.Idle)
+	}
+	args := fillScript.args([]string{
+		s.layout.Sequence(p), s.layout.Clear(p, l.Key.Region),
+		s.layout.Value(p, l.Key.Region, l.Key.Name), s.layout.Lease(p, l.Key.Region, l.Key.Name),
+	}, 10)
+	args = append(args, l.Token.lease(l.Seq), env[:atCreated], env[atChecksum:],
+		f.Life.Microseconds(), max(1, stay.Milliseconds()))
+	return append(s.announcement(args, p, []uint64{l.Key.Hash}), flag(f.Announce)), nil
 }
 
 // flag is a boolean as an argument of a script.

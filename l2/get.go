@@ -144,16 +144,20 @@ func (s *Store) GetOrLease(ctx context.Context, k Key, token, refuse Token) (Rep
 
 func (s *Store) getOrLease(c *call, k Key, token, refuse Token) (Reply, error) {
 	p := s.layout.Partition(k.Hash)
-	args := getOrLeaseScript.args([]string{
-		s.layout.Sequence(p), s.layout.Clear(p, k.Region),
-		s.layout.Value(p, k.Region, k.Name), s.layout.Lease(p, k.Region, k.Name),
-	}, 3)
-	args = append(args, token.arg(), refuse.arg(), s.opts.LeaseTTL.Milliseconds())
-	got, err := c.run(s.primary[p].scripts, getOrLeaseScript, args, s.lateGrant(k, token))
+	got, err := c.run(s.primary[p].scripts, getOrLeaseScript, s.leaseArgs(p, k, token, refuse), s.lateGrant(k, token))
 	if err != nil {
 		return Reply{}, err
 	}
 	return s.readGrant(k, token, got)
+}
+
+// leaseArgs are the arguments of get-or-lease for a key of partition p.
+func (s *Store) leaseArgs(p int, k Key, token, refuse Token) []any {
+	args := getOrLeaseScript.args([]string{
+		s.layout.Sequence(p), s.layout.Clear(p, k.Region),
+		s.layout.Value(p, k.Region, k.Name), s.layout.Lease(p, k.Region, k.Name),
+	}, 3)
+	return append(args, token.arg(), refuse.arg(), s.opts.LeaseTTL.Milliseconds())
 }
 
 // readGrant reads the answer of the script.

@@ -75,7 +75,11 @@ func (s *Store) batches(c *call, out []Invalidated, script func(p int, keys []Ke
 	for i := range out {
 		for keys := out[i].Keys; len(keys) > 0; {
 			n := min(len(keys), maxInvalidated)
-			jobs = append(jobs, script(out[i].Partition, keys[:n]))
+			j := script(out[i].Partition, keys[:n])
+			if len(out) > 1 && !s.bulk.single {
+				j = s.bulk.job(s.bulk.urgent, out[i].Partition, j.script, j.args)
+			}
+			jobs = append(jobs, j)
 			owner = append(owner, i)
 			keys = keys[n:]
 		}
@@ -184,12 +188,7 @@ func (s *Store) Begin(ctx context.Context, k Key, token Token) (Lease, error) {
 		return Lease{}, err
 	}
 	p := s.layout.Partition(k.Hash)
-	args := beginScript.args([]string{
-		s.layout.Sequence(p), s.layout.Value(p, k.Region, k.Name), s.layout.Lease(p, k.Region, k.Name),
-	}, 6)
-	args = append(args, token.arg(), s.opts.LeaseTTL.Milliseconds())
-	args = s.announcement(args, p, []uint64{k.Hash})
-	jobs := []job{{lane: s.primary[p].urgent, script: beginScript, args: args, late: s.lateGrant(k, token)}}
+	jobs := []job{{lane: s.primary[p].urgent, script: beginScript, args: s.beginArgs(p, k, token), late: s.lateGrant(k, token)}}
 	c.runAll(jobs)
 	seq, err := jobs[0].sequence()
 	if err != nil {
@@ -199,6 +198,15 @@ func (s *Store) Begin(ctx context.Context, k Key, token Token) (Lease, error) {
 	l := Lease{Key: k, Token: token, Seq: seq}
 	s.leases.hold(l)
 	return l, nil
+}
+
+// beginArgs are the arguments of begin for a key of partition p.
+func (s *Store) beginArgs(p int, k Key, token Token) []any {
+	args := beginScript.args([]string{
+		s.layout.Sequence(p), s.layout.Value(p, k.Region, k.Name), s.layout.Lease(p, k.Region, k.Name),
+	}, 6)
+	args = append(args, token.arg(), s.opts.LeaseTTL.Milliseconds())
+	return s.announcement(args, p, []uint64{k.Hash})
 }
 
 // announcement appends what the scripts need to announce an invalidation.

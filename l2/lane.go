@@ -16,6 +16,15 @@ const (
 	maxStuck  = 32      // batches without an answer for longer than the timeout
 )
 
+// limits are what a lane puts into one round trip, and lets wait for its turn.
+type limits struct {
+	commands int
+	bytes    int // of values, unless it is one value; on average, for reads
+	queue    int // commands
+}
+
+var ordinary = limits{commands: maxBatch, bytes: maxBytes, queue: maxQueued}
+
 // A lane carries the commands for one primary, some batches at a time. A
 // command is sent at once, on its own, while fewer batches are under way than
 // the lane has width; otherwise it waits for the next batch to return, and all
@@ -31,8 +40,10 @@ type lane struct {
 	store   *Store
 	breaker *breaker
 	width   int
+	limits  limits
 	readers *readers     // nil: the requests are commands
 	direct  *direct      // to be told how long round trips take; may be nil
+	bulk    *bulk        // nil: the lane is one of a primary's own
 	busy    atomic.Int32 // len(running) + len(queue), for a look without the lock
 
 	mu      sync.Mutex
@@ -56,7 +67,7 @@ func (l *lane) send(reqs ...*request) error {
 	if l.store.isClosed() {
 		return ErrClosed
 	}
-	if len(l.queue)+len(reqs) > maxQueued || l.stuck >= maxStuck {
+	if len(l.queue)+len(reqs) > l.limits.queue || l.stuck >= maxStuck {
 		return unavailable(errBusy)
 	}
 	if len(reqs) == 1 && len(l.running) < l.width && len(l.queue) == 0 {
@@ -95,11 +106,11 @@ func (l *lane) launch(b *batch) {
 // left: they were never sent, and need not be. It returns nil if there is none.
 // The caller holds l.mu.
 func (l *lane) next() *batch {
-	reqs := make([]*request, 0, min(len(l.queue), maxBatch))
+	reqs := make([]*request, 0, min(len(l.queue), l.limits.commands))
 	i, bytes := 0, 0
-	for ; i < len(l.queue) && len(reqs) < maxBatch; i++ {
+	for ; i < len(l.queue) && len(reqs) < l.limits.commands; i++ {
 		if r := l.queue[i]; r.underWay() {
-			if bytes += r.bytes; bytes > maxBytes && len(reqs) > 0 {
+			if bytes += r.bytes; bytes > l.limits.bytes && len(reqs) > 0 {
 				break // what is small does not wait for much that is large
 			}
 			reqs = append(reqs, r)
@@ -158,10 +169,13 @@ func (l *lane) exchange(b *batch) {
 	switch {
 	case l.readers != nil:
 		l.readers.exchange(ctx, b)
+	case l.bulk != nil:
+		l.bulk.exchange(ctx, l, b.requests)
+		return
 	case len(b.requests) == 1:
 		_ = l.store.client.Process(ctx, b.requests[0].cmd)
 	default:
-		l.pipeline(ctx, b)
+		l.pipeline(ctx, b.requests)
 	}
 	if l.direct != nil {
 		l.direct.took(l.store.now() - b.began)
@@ -172,9 +186,9 @@ func (l *lane) exchange(b *batch) {
 }
 
 // pipeline sends several commands at once. Their errors are with them.
-func (l *lane) pipeline(ctx context.Context, b *batch) {
+func (l *lane) pipeline(ctx context.Context, requests []*request) {
 	pipe := l.store.client.Pipeline()
-	for _, r := range b.requests {
+	for _, r := range requests {
 		_ = pipe.Process(ctx, r.cmd)
 	}
 	_, _ = pipe.Exec(ctx)
@@ -186,20 +200,16 @@ func (l *lane) expire(now time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range l.running {
-		for _, r := range b.requests {
-			l.expireOne(r, now)
-		}
+		l.expireAll(b.requests, now)
 	}
-	for _, r := range l.queue {
-		l.expireOne(r, now)
-	}
+	l.expireAll(l.queue, now)
 	for len(l.running) > 0 && now-l.running[0].began >= l.store.opts.Timeout {
 		b := l.running[0]
 		b.stuck = true
 		l.running = l.running[1:]
 		l.stuck++
 		if !b.reported() {
-			l.breaker.report(errTimeout)
+			l.blame(b.requests)
 		}
 	}
 	l.start()
@@ -217,10 +227,36 @@ func (b *batch) reported() bool {
 	return false
 }
 
-func (l *lane) expireOne(r *request, now time.Duration) {
-	if r.expire(now) {
+func (l *lane) expireAll(requests []*request, now time.Duration) {
+	var told *breaker
+	for _, r := range requests {
+		if !r.expire(now) {
+			continue
+		}
 		l.store.counts.timeouts.Add(1)
-		l.breaker.report(errTimeout)
+		if b := l.of(r); l.bulk == nil || b != told {
+			b.report(errTimeout)
+			told = b
+		}
+	}
+}
+
+// of is the breaker of the primary that a request is for.
+func (l *lane) of(r *request) *breaker {
+	if r.gate != nil {
+		return r.gate
+	}
+	return l.breaker
+}
+
+// blame tells those concerned that a round trip had no answer in time.
+func (l *lane) blame(requests []*request) {
+	var told *breaker
+	for _, r := range requests {
+		if b := l.of(r); b != told {
+			b.report(errTimeout)
+			told = b
+		}
 	}
 }
 

@@ -15,6 +15,8 @@ type request struct {
 	late    func(cmd redis.Cmder) // called if the answer comes when the caller has left
 	reading                       // of a read
 	bytes   int                   // of the value in it, or expected in its answer
+	gate    *breaker              // of its primary; nil: the lane's
+	route   string                // on a lane of several primaries: a key of its partition
 
 	// done gets one element when the request is settled by another than its
 	// caller.

@@ -40,12 +40,10 @@ func (s *Store) Stats() Stats {
 		LateGrants:   s.counts.lateGrants.Load(),
 		ReleasesLost: s.counts.releasesLost.Load(),
 	}
-	for _, p := range s.servers {
-		for _, l := range p.lanes() {
-			l.mu.Lock()
-			st.Stuck += l.stuck
-			l.mu.Unlock()
-		}
+	for _, l := range s.lanes {
+		l.mu.Lock()
+		st.Stuck += l.stuck
+		l.mu.Unlock()
 	}
 	return st
 }

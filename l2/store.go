@@ -25,8 +25,10 @@ type Store struct {
 	names      []partitionNames
 	primary    []*primary // by partition; all the same one, unless this is a Cluster
 	servers    []*primary // each once
-	requests   sync.Pool  // of *request; of this store, because a channel belongs to its test bubble
-	regions    sync.Map   // name → *regionNames
+	lanes      []*lane    // all of them
+	bulk       *bulk
+	requests   sync.Pool // of *request; of this store, because a channel belongs to its test bubble
+	regions    sync.Map  // name → *regionNames
 	lastRegion atomic.Pointer[regionNames]
 
 	base       time.Time // of the store's clock
@@ -118,12 +120,17 @@ func (s *Store) partition() {
 		b, d := newBreaker(p, s.health.changed), newDirect(s)
 		s.primary[p] = &primary{
 			breaker: b,
-			reads:   &lane{store: s, breaker: b, direct: d, width: readWidth, readers: &readers{store: s}},
-			scripts: &lane{store: s, breaker: b, direct: d, width: scriptWidth},
-			urgent:  &lane{store: s, breaker: b, direct: d, width: urgentWidth},
+			reads:   &lane{store: s, breaker: b, direct: d, width: readWidth, limits: ordinary, readers: &readers{store: s}},
+			scripts: &lane{store: s, breaker: b, direct: d, width: scriptWidth, limits: ordinary},
+			urgent:  &lane{store: s, breaker: b, direct: d, width: urgentWidth, limits: ordinary},
+		}
+		for _, l := range s.primary[p].lanes() {
+			s.lanes = append(s.lanes, l)
 		}
 		s.servers = append(s.servers, s.primary[p])
 	}
+	s.bulk = newBulk(s, single)
+	s.lanes = append(s.lanes, s.bulk.work, s.bulk.urgent)
 }
 
 // withSocketTimeouts returns a view of the client that shares its connections
@@ -159,9 +166,9 @@ func (s *Store) Close() error {
 		s.owned.Wait()
 		for _, p := range s.servers {
 			p.breaker.close()
-			for _, l := range p.lanes() {
-				l.close()
-			}
+		}
+		for _, l := range s.lanes {
+			l.close()
 		}
 		gone := make(chan struct{})
 		go func() {

@@ -30,38 +30,63 @@ type TagState struct {
 // Tags asks for the state of tags, in one round trip to each of Redis's masters
 // concerned. A tag that Redis does not know counts as invalidated now.
 func (s *Store) Tags(ctx context.Context, tags []Key) ([]TagState, error) {
-	c, err := s.begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	jobs, at := s.tagJobs(tags)
-	c.runAll(jobs)
 	states := make([]TagState, len(tags))
-	for j := range jobs {
-		got, err := jobs[j].got, jobs[j].err
-		if err != nil {
-			return nil, err
+	for i, got := range s.tags(ctx, tags, false) {
+		if got.Err != nil {
+			return nil, got.Err
 		}
-		if len(got) != 1+len(at[j]) {
-			return nil, unavailable(fmt.Errorf("%w: %.80q", errReply, got))
-		}
-		for i, tag := range at[j] {
-			states[tag] = TagState{Seq: sequenceOf(got[0]), Invalidated: sequenceOf(got[1+i])}
-			if states[tag].Invalidated == 0 {
-				return nil, unavailable(fmt.Errorf("%w: %.80q", errReply, got))
-			}
-		}
+		states[i] = got.TagState
 	}
 	return states, nil
 }
 
-// tagJobs are the scripts that ask for tags, and which tags each asks for.
-func (s *Store) tagJobs(tags []Key) (jobs []job, at [][]int) {
+// GotTag is the answer to a [Store.Tags] of one tag among those of many values.
+type GotTag struct {
+	TagState
+	Err error
+}
+
+// TagsMany is [Store.Tags] for the tags of many values. Each is answered for
+// itself, in order: where one master does not answer, others do.
+func (s *Store) TagsMany(ctx context.Context, tags []Key) []GotTag { return s.tags(ctx, tags, true) }
+
+func (s *Store) tags(ctx context.Context, tags []Key, many bool) []GotTag {
+	out := make([]GotTag, len(tags))
+	c, err := s.begin(ctx)
+	if err != nil {
+		for i := range out {
+			out[i].Err = err
+		}
+		return out
+	}
+	jobs, at := s.tagJobs(tags, many)
+	c.runAll(jobs)
+	for j := range jobs {
+		got, err := jobs[j].got, jobs[j].err
+		if err == nil && len(got) != 1+len(at[j]) {
+			err = unavailable(fmt.Errorf("%w: %.80q", errReply, got))
+		}
+		for i, tag := range at[j] {
+			if out[tag].Err = err; err != nil {
+				continue
+			}
+			out[tag].TagState = TagState{Seq: sequenceOf(got[0]), Invalidated: sequenceOf(got[1+i])}
+			if out[tag].Invalidated == 0 {
+				out[tag].Err = unavailable(fmt.Errorf("%w: %.80q", errReply, got))
+			}
+		}
+	}
+	return out
+}
+
+// tagJobs are the scripts that ask for tags, and which tags each asks for; many
+// says that they are for a call of many keys.
+func (s *Store) tagJobs(tags []Key, many bool) (jobs []job, at [][]int) {
 	index := make(map[int]int)
 	for i, k := range tags {
 		p := s.layout.Partition(k.Hash)
 		j, ok := index[p]
-		if !ok {
+		if !ok || len(at[j]) == maxInvalidated {
 			j = len(at)
 			index[p] = j
 			at = append(at, nil)
@@ -74,11 +99,12 @@ func (s *Store) tagJobs(tags []Key) (jobs []job, at [][]int) {
 		for _, i := range which {
 			names = append(names, s.layout.Tag(p, tags[i].Name))
 		}
-		jobs = append(jobs, job{
-			lane:   s.primary[p].scripts,
-			script: tagsScript,
-			args:   append(tagsScript.args(names, 1), keepTags.Milliseconds()),
-		})
+		args := append(tagsScript.args(names, 1), keepTags.Milliseconds())
+		if many {
+			jobs = append(jobs, s.bulk.job(s.bulk.work, p, tagsScript, args))
+		} else {
+			jobs = append(jobs, job{lane: s.primary[p].scripts, script: tagsScript, args: args})
+		}
 	}
 	return jobs, at
 }

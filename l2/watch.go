@@ -72,12 +72,10 @@ func (w *watch) run() {
 
 // look expires what has to, and reports whether anything is under way.
 func (w *watch) look(now time.Duration) (busy bool) {
-	for _, p := range w.store.servers {
-		for _, l := range p.lanes() {
-			if l.busy.Load() > 0 {
-				busy = true
-				l.expire(now)
-			}
+	for _, l := range w.store.lanes {
+		if l.busy.Load() > 0 {
+			busy = true
+			l.expire(now)
 		}
 	}
 	return busy

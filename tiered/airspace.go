@@ -33,14 +33,19 @@ type ticket struct {
 	at      uint64 // what the counter showed after the take-off
 }
 
+// placeOf is which counter the flights of a key are counted on.
+func placeOf(hash uint64) int { return int(hash >> 40 % uint64(len(airspace{}.flights))) }
+
+func (a *airspace) counter(hash uint64) *atomic.Uint64 { return &a.flights[placeOf(hash)] }
+
 func (a *airspace) takeOff(hash uint64) ticket {
-	c := &a.flights[hash>>40%uint64(len(a.flights))]
+	c := a.counter(hash)
 	return ticket{c, c.Add(oneTakeOff)}
 }
 
 // takeOffAlone is takeOff if no flight of the key is in the air.
 func (a *airspace) takeOffAlone(hash uint64) (t ticket, ok bool) {
-	c := &a.flights[hash>>40%uint64(len(a.flights))]
+	c := a.counter(hash)
 	before := c.Load()
 	if before&inTheAir != 0 || !c.CompareAndSwap(before, before+oneTakeOff) {
 		return t, false

@@ -17,8 +17,17 @@ type Cache[V any] interface {
 	// for a key share one load, in this process and, by a lease in Redis, in
 	// all instances. See [Region.GetOrLoad].
 	GetOrLoad(ctx context.Context, key string, load func(ctx context.Context, key string) (V, error), opts ...Option) (V, error)
+	// GetMany returns what the tiers have of keys, in one round trip. If single
+	// keys fail, the error is a [*BatchError]. See [Region.GetMany].
+	GetMany(ctx context.Context, keys []string, opts ...Option) (map[string]V, error)
+	// GetOrLoadMany returns what the tiers have of keys, and calls load once for
+	// those that nobody else is loading. See [Region.GetOrLoadMany].
+	GetOrLoadMany(ctx context.Context, keys []string, load func(ctx context.Context, keys []string) (map[string]V, error), opts ...Option) (map[string]V, error)
 	// Set stores a value and invalidates all other copies. See [Region.Set].
 	Set(ctx context.Context, key string, value V, opts ...Option) error
+	// SetMany stores values and invalidates all other copies. See
+	// [Region.SetMany].
+	SetMany(ctx context.Context, values map[string]V, opts ...Option) error
 	// Delete invalidates keys everywhere. See [Node.Delete].
 	Delete(ctx context.Context, keys ...string) error
 	// InvalidateTags invalidates the values of all regions that have any of the
@@ -29,7 +38,8 @@ type Cache[V any] interface {
 }
 
 // Noop returns a cache that holds nothing: Get never finds, GetOrLoad always
-// loads (each call for itself), Set and Delete do nothing. For tests, and for
+// loads (each call for itself), Set and Delete do nothing, and so for calls of
+// several keys. For tests, and for
 // switching a cache off.
 func Noop[V any]() Cache[V] { return noop[V]{} }
 

@@ -257,6 +257,9 @@ func (cfg *Config[V]) notFound(err error) bool {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return false
 	}
+	if _, ofBatch := errors.AsType[*batchFailure](err); ofBatch {
+		return false
+	}
 	if errors.Is(err, ErrNotFound) {
 		return true
 	}

@@ -51,7 +51,10 @@ func (f *flight) readMark(seq uint64) fence.Mark {
 // otherwise be loaded again, by an instance that is short of time as it is.
 func (f *flight) doubt(ctx context.Context, mark *fence.Mark) error {
 	n := f.node
-	deadline := n.fences.Now() + int64(n.opts.L2Timeout)
+	deadline := f.patience // shared with others: they do not wait one after the other
+	if deadline == 0 {
+		deadline = n.fences.Now() + int64(n.opts.L2Timeout)
+	}
 	for {
 		now, ok := n.fences.Valid(mark)
 		live := n.fences.Live(n.fences.Partition(f.key.Hash))
@@ -72,7 +75,7 @@ func (f *flight) doubt(ctx context.Context, mark *fence.Mark) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !f.pause(doubtPause) {
+		if !n.pause(doubtPause) {
 			return ErrClosed
 		}
 	}

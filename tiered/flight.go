@@ -221,23 +221,22 @@ func (f *flight) fly(ctx context.Context) (*outcome, error) {
 	if ctx.Err() != nil {
 		return nil, f.left(ctx)
 	}
-	ch := f.flights[f.kind].DoChan(f.key.Name, func() (any, error) {
-		if !n.gate.enter() {
-			return &outcome{err: ErrClosed}, nil
-		}
-		defer n.gate.leave()
-		return f.run(context.WithoutCancel(ctx)), nil
-	})
+	shared, leads := f.flights[f.kind].join(f.key.Name)
+	if leads {
+		go f.lead(context.WithoutCancel(ctx), shared)
+	}
 	select {
-	case res := <-ch:
-		return res.Val.(*outcome), nil
+	case <-shared.landed:
 	case <-ctx.Done():
 		return nil, f.left(ctx)
 	case <-f.soft:
 		return nil, errSoftTimeout
 	case <-n.done:
-		return nil, ErrClosed
+		if !shared.hasLanded() {
+			return nil, ErrClosed
+		}
 	}
+	return shared.out, nil
 }
 
 // left is the error of a caller whose context has ended.
@@ -261,14 +260,18 @@ type flight struct {
 	verdict verdict
 	hit     outcome // if usable
 
+	// Of a flight that looks together with others; see judgetags.go and [flight.doubt].
+	tagged   tagAnswers
+	patience int64
+
 	held     staleCopy        // if the look was to find one, and has
 	soft     <-chan time.Time // when the caller takes a stale value; nil: never
 	blocked  bool             // by a tombstone: nothing is cached, and nothing may be
 	replaced bool             // a shared tier has taken the new value, or a newer one
 }
 
-// run never panics: it runs in a goroutine of singleflight's, where a panic
-// would end the process. (Load functions have a goroutine of their own.)
+// run never panics: it runs in a goroutine of its own, where a panic would end
+// the process. (Load functions have a goroutine of their own.)
 func (f *flight) run(ctx context.Context) (out *outcome) {
 	ticket := f.node.air.takeOff(f.key.Hash)
 	defer func() { f.land(ticket, out) }()
@@ -287,9 +290,9 @@ func (f *flight) run(ctx context.Context) (out *outcome) {
 	}
 	switch {
 	case !f.usesL2():
-		out = f.withoutL2(ctx)
+		out = f.follow(ctx, f.withoutL2())
 	case !f.node.usable(f.key):
-		out = f.detached(ctx, nil)
+		out = f.follow(ctx, f.detach(nil))
 	case f.ahead:
 		out = f.throughLease(ctx)
 	default:

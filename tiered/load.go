@@ -30,29 +30,29 @@ type loaded struct {
 
 // withoutL2 loads for a region that lives in L1 only. What is loaded includes
 // every invalidation heard before, see [fence.Stamp.Mark].
-func (f *flight) withoutL2(ctx context.Context) *outcome {
-	if f.load == nil {
-		return f.failed(ErrNotFound)
+func (f *flight) withoutL2() step {
+	if !f.kind.loads() {
+		return step{out: f.failed(ErrNotFound)}
 	}
-	return f.loadBeside(ctx, f.stamp.Mark())
+	return step{do: loadBeside, mark: f.stamp.Mark()}
 }
 
-// detached answers without Redis, because of cause or because it is known to
-// be out of use. What is loaded lives in L1 for the bound at most, whatever
-// comes back meanwhile, and never gets into L2.
-func (f *flight) detached(ctx context.Context, cause error) *outcome {
+// detach answers without Redis, because of cause or because it is known to be
+// out of use. What is loaded lives in L1 for the bound at most, whatever comes
+// back meanwhile, and never gets into L2.
+func (f *flight) detach(cause error) step {
 	if f.node.closed.Load() {
-		return f.failed(ErrClosed)
+		return step{out: f.failed(ErrClosed)}
 	}
-	if f.load == nil {
-		return f.failed(unavailable(cause))
+	if !f.kind.loads() {
+		return step{out: f.failed(unavailable(cause))}
 	}
 	if f.originLag > 0 && f.node.backplane.Pending(f.key.Hash) {
-		return f.loadUncached(ctx) // the tombstone is still to come
+		return step{do: loadBeside} // and keep nothing: the tombstone is still to come
 	}
 	// The load begins now, not when Redis was first asked.
 	f.stamp = f.node.fences.Stamp(f.key.Hash)
-	return f.loadBeside(ctx, f.stamp.Mark().Detach())
+	return step{do: loadBeside, mark: f.stamp.Mark().Detach()}
 }
 
 // loadUncached loads and keeps nothing.
@@ -63,7 +63,25 @@ func (f *flight) loadUncached(ctx context.Context) *outcome {
 // loadBeside loads without a lease and keeps the value in L1 under the mark.
 func (f *flight) loadBeside(ctx context.Context, mark fence.Mark) *outcome {
 	since := f.node.fences.Now()
-	l, first := f.landingLoad(ctx, !f.values.sized && f.usesL1())
+	l, first := f.landingLoad(ctx, f.encodes(loadBeside))
+	out := f.keepBeside(l, mark, since, first)
+	if out.expires != 0 {
+		// Nothing but L1 can answer the callers that come next, and Ristretto
+		// applies what it is given a moment later: they would load again.
+		f.node.l1.Wait()
+	}
+	return out
+}
+
+// encodes reports whether what is loaded in that way needs to be encoded.
+func (f *flight) encodes(do action) bool {
+	return do == loadHolding || !f.values.sized && f.usesL1()
+}
+
+// keepBeside keeps what was loaded without a lease, by a load that began at the
+// time since, and was the first to end of those beside it, or not: see
+// [landings].
+func (f *flight) keepBeside(l loaded, mark fence.Mark, since int64, first bool) *outcome {
 	out := f.brought(l)
 	if !first {
 		f.node.fences.Void(f.key.Hash)
@@ -81,9 +99,6 @@ func (f *flight) loadBeside(ctx context.Context, mark fence.Mark) *outcome {
 	})
 	if out.expires != 0 {
 		out.mark = mark
-		// Nothing but L1 can answer the callers that come next, and Ristretto
-		// applies what it is given a moment later: they would load again.
-		f.node.l1.Wait()
 	}
 	return out
 }
@@ -104,25 +119,52 @@ func (f *flight) loadHolding(ctx context.Context, lease l2.Lease) *outcome {
 			f.node.l2.Release(lease)
 		}
 	}()
-	l := f.callLoad(ctx, true)
-	out := f.brought(l)
+	o, ok := f.offer(f.callLoad(ctx, true), lease)
+	if !ok {
+		return o.out
+	}
+	res, err := f.fillL2(ctx, f.key, lease, o.fill)
+	filled = f.took(&o, res, err)
+	return o.out
+}
+
+// offer is a value on its way into L2.
+type offer struct {
+	loaded
+	lease l2.Lease
+	fill  l2.Fill
+	since int64
+	out   *outcome
+}
+
+// offer makes one of what was loaded under a lease; false: it is not to be
+// stored.
+func (f *flight) offer(l loaded, lease l2.Lease) (o offer, ok bool) {
+	o = offer{loaded: l, lease: lease, out: f.brought(l)}
 	if l.life <= 0 || l.unstored != nil {
-		return out
+		return o, false
 	}
 	if f.node.backplane.Pending(f.key.Hash) {
 		// An invalidation began after the load and could not reach Redis, so
 		// the lease is still there: the fill would succeed with an old value.
 		f.counters.fillsRejected.Add(1)
-		return out
+		return o, false
 	}
-	since := f.node.fences.Now()
+	o.since = f.node.fences.Now()
 	if !f.node.storable(l.tags) {
-		return f.keepAlone(out, l, f.stamp.At(lease.Seq), since)
+		f.keepAlone(o.out, l, f.stamp.At(lease.Seq), o.since)
+		return o, false
 	}
-	fill := fillOf(f.region, l)
-	fill.Tags = l.tagged.stamps(f.node.fences)
-	fill.Announce = f.kind == flightForce
-	res, err := f.fillL2(ctx, f.key, lease, fill)
+	o.fill = fillOf(f.region, l)
+	o.fill.Tags = l.tagged.stamps(f.node.fences)
+	o.fill.Announce = f.kind == flightForce
+	return o, true
+}
+
+// took keeps in L1 what Redis has taken, or may have, and reports whether the
+// lease has come to its end.
+func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
+	out, l, lease, since := o.out, o.loaded, o.lease, o.since
 	switch {
 	case err != nil:
 		// It may have been stored or not. The copy is as of the lease's grant,
@@ -130,9 +172,9 @@ func (f *flight) loadHolding(ctx context.Context, lease l2.Lease) *outcome {
 		out.mark = f.stamp.At(lease.Seq).Detach()
 		l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
 	case !res.Accepted:
-		filled, f.replaced = true, true // no lease of ours any more, and no older value either
+		f.replaced = true // no lease of ours any more, and no older value either
 		f.counters.fillsRejected.Add(1)
-		return out
+		return true
 	default:
 		filled, f.replaced = true, true
 		out.mark = f.stamp.At(res.Seq)
@@ -141,19 +183,18 @@ func (f *flight) loadHolding(ctx context.Context, lease l2.Lease) *outcome {
 		value: l.value, negative: l.absent, encoded: l.encoded,
 		mark: out.mark, tags: l.tags, since: since, life: l.life, past: f.stale.period, token: lease.Token,
 	})
-	return out
+	return filled
 }
 
 // keepAlone keeps in L1, for the bound at most, what must not get into L2 because
 // of its tags.
-func (f *flight) keepAlone(out *outcome, l loaded, mark fence.Mark, since int64) *outcome {
+func (f *flight) keepAlone(out *outcome, l loaded, mark fence.Mark, since int64) {
 	f.counters.fillsRejected.Add(1)
 	out.mark = mark.Detach()
 	l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
 	out.expires = f.keep(f.key, copyOf{
 		value: l.value, negative: l.absent, encoded: l.encoded, mark: out.mark, tags: l.tags, since: since, life: l.life, past: f.stale.period,
 	})
-	return out
 }
 
 func fillOf(r *region, l loaded) l2.Fill {
@@ -233,7 +274,16 @@ func (f *flight) callLoad(ctx context.Context, encode bool) (l loaded) {
 func (f *flight) prepare(ctx context.Context, encode bool) loaded {
 	tagged := f.snapshot(f.call)
 	v, err := f.load(ctx)
+	return f.prepared(v, err, encode, tagged)
+}
+
+// prepared is prepare for what a load has returned, that began with a snapshot
+// for its tags.
+func (f *flight) prepared(v any, err error, encode bool, tagged tagged) loaded {
 	if err != nil {
+		if elsewhere, ok := errors.AsType[*raised](err); ok {
+			return loaded{err: elsewhere.of(f), encoded: -1}
+		}
 		if !f.values.notFound(err) {
 			return loaded{err: err, encoded: -1}
 		}

@@ -12,6 +12,8 @@ type Loading[K comparable, V any] struct {
 	region *Region[V]
 	key    func(K) string
 	load   func(context.Context, K) (V, error)
+	many   func(context.Context, []K) (map[K]V, error) // nil: only load
+	bad    error                                       // of what it was bound with
 }
 
 // Bind fixes the key and load functions of a region once, so that keys may be
@@ -43,13 +45,21 @@ func (l *Loading[K, V]) Get(ctx context.Context, k K, opts ...Option) (V, error)
 		}
 	}
 	c, err := resolve(opGetOrLoad, r.core.mode, opts)
-	if err == nil && l.load == nil {
-		err = errNilLoad
+	if err == nil {
+		err = l.problem()
 	}
 	if err != nil {
 		return zero, err
 	}
 	return r.miss(ctx, key, func() loadFunc { return l.boxed(k) }, c, opts)
+}
+
+// problem is what makes every load fail.
+func (l *Loading[K, V]) problem() error {
+	if l.bad == nil && l.load == nil {
+		return errNilLoad
+	}
+	return l.bad
 }
 
 // boxed binds the load function to its key. It is a method of its own so that k

@@ -28,7 +28,11 @@ func (f *flight) look(ctx context.Context) {
 	f.looked = true
 	watching, watched := f.watch(ctx, OpL2Get, f.key.Name)
 	f.reply, f.err = f.node.l2.Get(watching, f.key)
-	now := watched.end(f.err)
+	f.found(ctx, watched.end(f.err))
+}
+
+// found judges what a look has brought.
+func (f *flight) found(ctx context.Context, now int64) {
 	if f.err == nil && f.kind != flightForce {
 		f.verdict = f.judge(ctx, &f.reply, now)
 	}
@@ -39,24 +43,29 @@ func (f *flight) throughL2(ctx context.Context) *outcome {
 	if !f.looked {
 		f.look(ctx)
 	}
+	return f.follow(ctx, f.afterLook())
+}
+
+// afterLook is how a flight goes on with what was found in Redis.
+func (f *flight) afterLook() step {
 	switch {
 	case f.err != nil:
-		return f.detached(ctx, f.err)
+		return f.detach(f.err)
 	case f.kind == flightForce:
-		return f.lease(ctx, f.reply.Value.Token)
+		return step{do: ask, refuse: f.reply.Value.Token}
 	case f.verdict == usable:
-		return &f.hit
+		return step{out: &f.hit}
 	}
 	f.counters.l2Misses.Add(1)
 	switch {
-	case f.load == nil:
-		return f.failed(ErrNotFound)
+	case !f.kind.loads():
+		return step{out: f.failed(ErrNotFound)}
 	case f.verdict == foreign:
-		return f.loadAside(ctx, &f.reply)
+		return f.aside(&f.reply)
 	case f.verdict == worthless:
-		return f.lease(ctx, f.reply.Value.Token)
+		return step{do: ask, refuse: f.reply.Value.Token}
 	default:
-		return f.lease(ctx, l2.Token{})
+		return step{do: ask}
 	}
 }
 
@@ -131,11 +140,11 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 	return usable
 }
 
-// loadAside loads what Redis has in another version's encoding. The load
-// begins after the sequence was read, so the copy is as of that sequence; it
-// only has no place in Redis while the other lives.
-func (f *flight) loadAside(ctx context.Context, reply *l2.Reply) *outcome {
-	return f.loadBeside(ctx, f.stamp.At(reply.Seq))
+// aside loads what Redis has in another version's encoding. The load begins
+// after the sequence was read, so the copy is as of that sequence; it only has no
+// place in Redis while the other lives.
+func (f *flight) aside(reply *l2.Reply) step {
+	return step{do: loadBeside, mark: f.stamp.At(reply.Seq)}
 }
 
 // remaining is what is left of a value's life, by the server's clock, how long
@@ -175,27 +184,17 @@ func (f *flight) grace() int64 {
 func (f *flight) lease(ctx context.Context, refuse l2.Token) *outcome {
 	token := l2.NewToken()
 	deadline := f.node.fences.Now() + int64(f.loadTimeout)
-	for wait, waited := minLeaseWait, false; f.node.usable(f.key); {
+	for pause, waited := minLeaseWait, false; f.node.usable(f.key); {
 		watching, watched := f.watch(ctx, OpL2Lease, f.key.Name)
 		reply, err := f.node.l2.GetOrLease(watching, f.key, token, refuse)
 		now := watched.end(err)
-		if err != nil {
-			return f.detached(ctx, err)
-		}
-		switch reply.Status {
-		case l2.Granted:
-			return f.loadHolding(ctx, reply.Lease)
-		case l2.Blocked:
-			f.blocked = true
-			return f.loadUncached(ctx)
-		case l2.Hit:
-			out, next := f.answer(ctx, &reply, now, refuse)
-			if out != nil {
-				return out
-			}
-			refuse = next
+		next := f.afterLease(ctx, &reply, err, now, refuse)
+		if next.do == ask {
+			refuse = next.refuse
 			continue
-		default: // busy: somebody loads it
+		}
+		if next.do != wait {
+			return f.follow(ctx, next)
 		}
 		if !waited {
 			waited = true
@@ -204,44 +203,62 @@ func (f *flight) lease(ctx context.Context, refuse l2.Token) *outcome {
 		if now > deadline {
 			return f.loadUncached(ctx)
 		}
-		if !f.pause(wait) {
+		if !f.node.pause(pause) {
 			return f.failed(ErrClosed)
 		}
-		wait = min(2*wait, maxLeaseWait)
+		pause = min(2*pause, maxLeaseWait)
 	}
-	return f.detached(ctx, nil)
+	return f.follow(ctx, f.detach(nil))
 }
 
-// answer takes the value that get-or-lease found in place of a lease. Without
-// an outcome the caller asks again and refuses that value too.
-func (f *flight) answer(ctx context.Context, reply *l2.Reply, now int64, refused l2.Token) (*outcome, l2.Token) {
+// afterLease is how a flight goes on with what get-or-lease brought.
+func (f *flight) afterLease(ctx context.Context, reply *l2.Reply, err error, now int64, refused l2.Token) step {
+	if err != nil {
+		return f.detach(err)
+	}
+	switch reply.Status {
+	case l2.Granted:
+		return step{do: loadHolding, lease: reply.Lease}
+	case l2.Blocked:
+		f.blocked = true
+		return step{do: loadBeside} // and keep nothing
+	case l2.Hit:
+		return f.answer(ctx, reply, now, refused)
+	default:
+		return step{do: wait} // busy: somebody loads it
+	}
+}
+
+// answer takes the value that get-or-lease found in place of a lease. If that
+// will not do, it is to be asked for again and refused too.
+func (f *flight) answer(ctx context.Context, reply *l2.Reply, now int64, refused l2.Token) step {
 	if f.kind == flightForce {
-		return nil, reply.Value.Token // its load may have begun before the call
+		return step{do: ask, refuse: reply.Value.Token} // its load may have begun before the call
 	}
 	switch f.judge(ctx, reply, now) {
 	case usable:
-		return &f.hit, refused
+		return step{out: &f.hit}
 	case foreign:
-		return f.loadAside(ctx, reply), refused
+		return f.aside(reply)
 	case missing, worthless:
 	}
 	if f.err != nil {
-		return f.detached(ctx, f.err), refused
+		return f.detach(f.err)
 	}
 	if reply.Value.Token == refused {
-		return f.loadUncached(ctx), refused // Redis insists on what will not do
+		return step{do: loadBeside} // Redis insists on what will not do
 	}
-	return nil, reply.Value.Token
+	return step{do: ask, refuse: reply.Value.Token}
 }
 
 // pause waits for about d; false: the node was closed.
-func (f *flight) pause(d time.Duration) bool {
+func (n *Node) pause(d time.Duration) bool {
 	t := time.NewTimer(d/2 + rand.N(d))
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return true
-	case <-f.node.done:
+	case <-n.done:
 		return false
 	}
 }

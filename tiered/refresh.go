@@ -140,7 +140,12 @@ func (r *region) refresh(ctx context.Context, k keyspace.Key, c call, token l2.T
 			return
 		}
 		// No lease keeps a miss from loading beside it: let it join.
-		<-r.flights[flightLoad].DoChan(k.Name, func() (any, error) { return f.run(ctx), nil })
+		shared, leads := r.flights[flightLoad].join(k.Name)
+		if !leads {
+			<-shared.landed
+			return
+		}
+		r.flights[flightLoad].land(k.Name, shared, f.run(ctx))
 	}()
 }
 

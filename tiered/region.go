@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/doppio-cache/doppio/internal/histogram"
 	"github.com/doppio-cache/doppio/internal/keyspace"
 	"github.com/doppio-cache/doppio/l1"
@@ -36,7 +34,7 @@ type region struct {
 	jitter                  float64
 	maxL1Bytes              int64
 
-	flights  [flightKinds]singleflight.Group
+	flights  [flightKinds]underway
 	failures failures
 	landings *landings // nil where values are kept in Redis
 	counters regionCounters
@@ -105,7 +103,7 @@ func (r *region) life(key string, v any, c call) time.Duration {
 // one that may have read what was just invalidated.
 func (r *region) forget(key string) {
 	for i := range r.flights {
-		r.flights[i].Forget(key)
+		r.flights[i].forget(key)
 	}
 	r.failures.forget(key)
 }

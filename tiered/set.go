@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/doppio-cache/doppio/internal/fence"
 	"github.com/doppio-cache/doppio/internal/keyspace"
 	"github.com/doppio-cache/doppio/l2"
 )
@@ -15,32 +16,48 @@ func (r *region) set(ctx context.Context, k keyspace.Key, v any, c call) error {
 		return ErrClosed
 	}
 	defer n.gate.leave()
-	life := r.life(k.Name, v, c)
-	tagged := r.snapshot(c)
-	if err := tagged.label(r, k.Name, c, v, false); err != nil {
-		return fmt.Errorf("doppio: set %s:%s: %w", r.name, k.Name, err)
-	}
-	stored := r.values.clone(v)
-	var payload []byte
-	encoded := -1
-	if life > 0 && (r.usesL2() || !r.values.sized) {
-		var err error
-		if payload, err = r.values.encode(v); err != nil {
-			r.counters.encodeErrors.Add(1)
-			return fmt.Errorf("doppio: set %s:%s: %w", r.name, k.Name, err)
-		}
-		encoded = r.values.encoded(payload)
-	}
-	p := copyOf{value: stored, encoded: encoded, life: life, past: r.stale.period, tags: tagged.marks(n.fences)}
+	w, err := r.write(k, v, c, r.snapshot(c))
 	switch {
-	case life <= 0:
+	case err != nil:
+		return err
+	case w.life <= 0:
 		_, err := n.invalidate(ctx, r.name, []keyspace.Key{k})
 		return err
 	case r.usesL2():
-		return r.setL2(ctx, k, payload, p, tagged.stamps(n.fences))
+		return r.setL2(ctx, &w)
 	default:
-		return r.setL1(ctx, k, p)
+		return r.setL1(ctx, k, w.copyOf)
 	}
+}
+
+// write is a value on its way into the tiers.
+type write struct {
+	copyOf
+	key     keyspace.Key
+	payload []byte
+	stamps  []l2.Tag
+
+	stamp fence.Stamp // taken before the first step
+	heard fence.Position
+	lease l2.Lease
+}
+
+// write works out what storing a value takes. tagged is the snapshot for its tags.
+func (r *region) write(k keyspace.Key, v any, c call, tagged tagged) (w write, err error) {
+	w = write{key: k, copyOf: copyOf{encoded: -1, life: r.life(k.Name, v, c), past: r.stale.period}}
+	if err := tagged.label(r, k.Name, c, v, false); err != nil {
+		return w, fmt.Errorf("doppio: set %s:%s: %w", r.name, k.Name, err)
+	}
+	w.tags, w.stamps = tagged.marks(r.node.fences), tagged.stamps(r.node.fences)
+	w.value = r.values.clone(v)
+	if w.life > 0 && (r.usesL2() || !r.values.sized) {
+		if w.payload, err = r.values.encode(v); err != nil {
+			r.counters.encodeErrors.Add(1)
+			return w, fmt.Errorf("doppio: set %s:%s: %w", r.name, k.Name, err)
+		}
+		w.encoded = r.values.encoded(w.payload)
+	}
+	return w, nil
 }
 
 // setL1 invalidates everywhere, then keeps the value here.
@@ -63,39 +80,59 @@ func (r *region) setL1(ctx context.Context, k keyspace.Key, p copyOf) error {
 // setL2 is begin, which invalidates everywhere and leaves a lease of ours, and
 // fill, which needs that lease. A late begin only invalidates; a late fill is
 // rejected like that of any load.
-func (r *region) setL2(ctx context.Context, k keyspace.Key, payload []byte, p copyOf, tags []l2.Tag) error {
-	n := r.node
-	partition := n.fences.Partition(k.Hash)
-	heard := n.fences.Position(partition)
-	stamp := n.fences.Stamp(k.Hash)
-	lease, err := r.beginL2(ctx, k)
-	if err != nil {
-		return n.unconfirmed([]keyspace.Key{k}, err)
+func (r *region) setL2(ctx context.Context, w *write) error {
+	r.beforeBegin(w)
+	lease, err := r.beginL2(ctx, w.key)
+	fill, ok, err := r.begun(w, lease, err)
+	if !ok {
+		return err
 	}
-	n.confirmed(partition, []keyspace.Key{k}, lease.Seq, heard)
+	res, err := r.fillL2(ctx, w.key, lease, fill)
+	return r.stored(w, res, err)
+}
+
+// beforeBegin takes note of what is known before the first step.
+func (r *region) beforeBegin(w *write) {
+	w.heard = r.node.fences.Position(r.node.fences.Partition(w.key.Hash))
+	w.stamp = r.node.fences.Stamp(w.key.Hash)
+}
+
+// begun takes in the outcome of begin, and returns what is to be filled in, if
+// anything is.
+func (r *region) begun(w *write, lease l2.Lease, err error) (fill l2.Fill, ok bool, _ error) {
+	n := r.node
+	if err != nil {
+		return fill, false, n.unconfirmed([]keyspace.Key{w.key}, err)
+	}
+	n.confirmed(n.fences.Partition(w.key.Hash), []keyspace.Key{w.key}, lease.Seq, w.heard)
 	if n.conflicted() {
 		n.l2.Release(lease)
-		return fmt.Errorf("doppio: set %s:%s: %w", r.name, k.Name, unavailable(n.backplane.Err()))
+		return fill, false, fmt.Errorf("doppio: set %s:%s: %w", r.name, w.key.Name, unavailable(n.backplane.Err()))
 	}
-	if !n.storable(p.tags) {
+	if !n.storable(w.tags) {
 		n.l2.Release(lease)
 		r.counters.fillsRejected.Add(1)
-		return nil // an invalidation of a tag is newer than this value
+		return fill, false, nil // an invalidation of a tag is newer than this value
 	}
-	p.since, p.token = n.fences.Now(), lease.Token
-	res, err := r.fillL2(ctx, k, lease, l2.Fill{
-		Kind: l2.Live, Codec: r.codec, Schema: r.schema, Payload: payload, Life: p.life, Keep: r.stale.period, Idle: r.sliding.idle(), Tags: tags,
-	})
+	w.since, w.token, w.lease = n.fences.Now(), lease.Token, lease
+	return l2.Fill{
+		Kind: l2.Live, Codec: r.codec, Schema: r.schema, Payload: w.payload, Life: w.life,
+		Keep: r.stale.period, Idle: r.sliding.idle(), Tags: w.stamps,
+	}, true, nil
+}
+
+// stored takes in the outcome of the fill.
+func (r *region) stored(w *write, res l2.Filled, err error) error {
 	if err != nil {
-		n.l2.Release(lease)
-		return fmt.Errorf("doppio: set %s:%s: the old value is gone, the new one may not have been stored: %w", r.name, k.Name, unavailable(err))
+		r.node.l2.Release(w.lease)
+		return fmt.Errorf("doppio: set %s:%s: the old value is gone, the new one may not have been stored: %w", r.name, w.key.Name, unavailable(err))
 	}
 	if !res.Accepted {
 		r.counters.fillsRejected.Add(1)
 		return nil // something newer won
 	}
-	p.mark = stamp.At(res.Seq)
-	r.keep(k, p)
+	w.mark = w.stamp.At(res.Seq)
+	r.keep(w.key, w.copyOf)
 	return nil
 }
 

@@ -164,50 +164,6 @@ func (t *tagged) stamps(fences *fence.Table) []l2.Tag {
 	return tags
 }
 
-// judgeTags decides whether the tags of a value from Redis let it be used, and
-// returns the marks of the copy. For most of them this instance knows by itself:
-// it has heard everything for a while, and nothing of the tag. For the rest it
-// asks Redis.
-//
-// For each tag there is a mark, or a stamp, before the question whether an
-// invalidation of it is pending; see [invalidation.Backplane.Pending].
-func (f *flight) judgeTags(ctx context.Context, tags []l2.Tag) (marks []fence.Mark, ok bool) {
-	fences := f.node.fences
-	marks = make([]fence.Mark, len(tags))
-	var ask []keyspace.Key
-	var asked []int
-	var stamps []fence.Stamp
-	for i, tag := range tags {
-		hash := keyspace.HashTag(tag.Name)
-		var known bool
-		if marks[i], known = fences.TagMarkAt(hash, tag.Stamp); !known {
-			ask = append(ask, keyspace.Key{Name: tag.Name, Hash: hash})
-			asked = append(asked, i)
-			stamps = append(stamps, fences.Stamp(hash))
-		}
-		if f.node.backplane.Pending(hash) {
-			return nil, false
-		}
-	}
-	if len(ask) == 0 {
-		return marks, true
-	}
-	watching, watched := f.watch(ctx, OpL2Tags, f.key.Name)
-	states, err := f.node.l2.Tags(watching, ask)
-	watched.end(err)
-	if err != nil {
-		return nil, false
-	}
-	for j, state := range states {
-		stamp := tags[asked[j]].Stamp
-		if state.Invalidated > stamp || state.Seq < stamp {
-			return nil, false
-		}
-		marks[asked[j]] = stamps[j].At(state.Seq)
-	}
-	return marks, true
-}
-
 // tagsAcceptable is acceptable as far as the value's tags are concerned: nothing
 // that voids them was heard since the load began and, if the flight began before
 // its caller came, their leases say that it would have been.

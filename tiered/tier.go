@@ -18,6 +18,11 @@ type sharedTier interface {
 	Fill(ctx context.Context, lease l2.Lease, f l2.Fill) (l2.Filled, error)
 	Release(lease l2.Lease)
 	Begin(ctx context.Context, k keyspace.Key, token l2.Token) (l2.Lease, error)
+	TagsMany(ctx context.Context, tags []keyspace.Key) []l2.GotTag
+	GetMany(ctx context.Context, keys []keyspace.Key) []l2.Got
+	GetOrLeaseMany(ctx context.Context, asked []l2.Asked) []l2.Got
+	FillMany(ctx context.Context, fills []l2.Filling) []l2.Outcome
+	BeginMany(ctx context.Context, keys []keyspace.Key, tokens []l2.Token) []l2.Begun
 	InvalidateAll(ctx context.Context, keys []keyspace.Key) []l2.Invalidated
 	ExpireAll(ctx context.Context, keys []keyspace.Key, keep time.Duration) []l2.Invalidated
 	Touch(k keyspace.Key, token l2.Token, idle, keep time.Duration)

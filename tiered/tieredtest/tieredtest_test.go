@@ -60,7 +60,13 @@ func TestCallsAreRecorded(t *testing.T) {
 	_ = c.Delete(ctx, "d", "e")
 	_ = c.InvalidateTags(ctx, "f")
 	_ = c.Clear(ctx)
-	want := []string{`Get["a"]`, `GetOrLoad["b"]`, `Set["c"]`, `Delete["d" "e"]`, `InvalidateTags["f"]`, `Clear[]`}
+	_, _ = c.GetMany(ctx, []string{"g", "h"})
+	_, _ = c.GetOrLoadMany(ctx, []string{"i"}, func(context.Context, []string) (map[string]int, error) { return nil, nil })
+	_ = c.SetMany(ctx, map[string]int{"k": 1, "j": 2})
+	want := []string{
+		`Get["a"]`, `GetOrLoad["b"]`, `Set["c"]`, `Delete["d" "e"]`, `InvalidateTags["f"]`, `Clear[]`,
+		`GetMany["g" "h"]`, `GetOrLoadMany["i"]`, `SetMany["j" "k"]`,
+	}
 	var got []string
 	for _, call := range c.Calls() {
 		got = append(got, call.String())

@@ -1,0 +1,257 @@
+package tiered_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/doppio-cache/doppio/internal/redistest"
+	"github.com/doppio-cache/doppio/tiered"
+)
+
+// users is an origin with typed keys.
+type users struct {
+	mu    sync.Mutex
+	calls [][]int
+	hold  chan struct{} // loads wait for it; nil: they do not
+	err   error
+	boom  any
+}
+
+func (u *users) byIDs(ctx context.Context, ids []int) (map[int]string, error) {
+	u.mu.Lock()
+	u.calls = append(u.calls, slices.Sorted(slices.Values(ids)))
+	hold, err, boom := u.hold, u.err, u.boom
+	u.mu.Unlock()
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if boom != nil {
+		panic(boom)
+	}
+	found := make(map[int]string)
+	for _, id := range ids {
+		if id < 100 {
+			found[id] = "user " + strconv.Itoa(id)
+		}
+	}
+	return found, err
+}
+
+func (u *users) byID(ctx context.Context, id int) (string, error) {
+	found, err := u.byIDs(ctx, []int{id})
+	if v, ok := found[id]; ok || err != nil {
+		return v, err
+	}
+	return "", tiered.ErrNotFound
+}
+
+func (u *users) took() [][]int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	calls := u.calls
+	u.calls = nil
+	return calls
+}
+
+func TestLoadingOfManyKeys(t *testing.T) {
+	binds := map[string]func(r *tiered.Region[string], u *users) *tiered.Loading[int, string]{
+		"Bind": func(r *tiered.Region[string], u *users) *tiered.Loading[int, string] {
+			return tiered.Bind(r, strconv.Itoa, u.byID)
+		},
+		"BindMany": func(r *tiered.Region[string], u *users) *tiered.Loading[int, string] {
+			return tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{})
+		},
+		"BindMany with coalescing": func(r *tiered.Region[string], u *users) *tiered.Loading[int, string] {
+			return tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: time.Millisecond})
+		},
+	}
+	for name, bind := range binds {
+		t.Run(name, func(t *testing.T) {
+			r := region(t, instances(t, redistest.Mini(t), 1)[0], tiered.Config[string]{Name: "users"})
+			u := &users{}
+			l := bind(r, u)
+			if v, err := l.Get(t.Context(), 1); v != "user 1" || err != nil {
+				t.Errorf("Get: %q, %v", v, err)
+			}
+			if _, err := l.Get(t.Context(), 100); !errors.Is(err, tiered.ErrAbsent) {
+				t.Errorf("Get of what is not there: %v", err)
+			}
+			u.took()
+			want := map[int]string{1: "user 1", 2: "user 2", 3: "user 3"}
+			for range 2 {
+				got, err := l.GetMany(t.Context(), []int{1, 2, 3, 2, 100, 101})
+				if err != nil || !maps.Equal(got, want) {
+					t.Errorf("GetMany: %v, %v", got, err)
+				}
+			}
+			calls := u.took()
+			if ids := slices.Sorted(slices.Values(slices.Concat(calls...))); !slices.Equal(ids, []int{2, 3, 101}) || name != "Bind" && len(calls) != 1 {
+				t.Errorf("loads of %v", calls)
+			}
+			if err := l.Delete(t.Context(), 1, 2); err != nil {
+				t.Error(err)
+			}
+			u.err = errGone
+			got, err := l.GetMany(t.Context(), []int{2, 3, 102})
+			wantErr := "102"
+			if name == "Bind" {
+				wantErr = "2" // a load of one key has either a value or an error
+			}
+			if _, ok := got[3]; !ok || !errors.Is(err, errGone) || failures(t, err).Errs[wantErr] == nil {
+				t.Errorf("GetMany with an error: %v, %v", got, err)
+			}
+			u.boom = "boom"
+			var p *tiered.LoadPanicError
+			if _, err := l.GetMany(t.Context(), []int{7, 8}); !errors.As(err, &p) || p.Value != "boom" || len(failures(t, err).Errs) != 2 {
+				t.Errorf("GetMany with a panic: %v", err)
+			}
+			if _, err := l.Get(t.Context(), 9); !errors.As(err, &p) || p.Value != "boom" || p.Key != "9" || len(p.Stack) == 0 {
+				t.Errorf("Get with a panic: %v", err)
+			}
+		})
+	}
+}
+
+func TestBindManyWithoutFunctionsOrSense(t *testing.T) {
+	r := region(t, local(t), tiered.Config[string]{Name: "users"})
+	u := &users{}
+	for name, l := range map[string]*tiered.Loading[int, string]{
+		"nil":           nil,
+		"nil region":    tiered.BindMany(nil, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: 1}),
+		"nil key":       tiered.BindMany(r, nil, u.byIDs, tiered.Coalescing{MaxWait: 1}),
+		"nil load":      tiered.BindMany[int, string](r, strconv.Itoa, nil, tiered.Coalescing{MaxWait: 1}),
+		"negative wait": tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: -1}),
+		"negative size": tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: 1, MaxBatch: -1}),
+		"no wait":       tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxBatch: 7}),
+	} {
+		if _, err := l.Get(t.Context(), 1); err == nil {
+			t.Errorf("%s: Get", name)
+		}
+		if _, err := l.GetMany(t.Context(), []int{1}); err == nil {
+			t.Errorf("%s: GetMany", name)
+		}
+	}
+	var none *tiered.Loading[int, string]
+	if err := none.Delete(t.Context(), 1); err == nil {
+		t.Error("Delete of nothing")
+	}
+}
+
+// Concurrent misses of single keys become one load: when the time is over, or as
+// soon as there are enough of them.
+func TestCoalescing(t *testing.T) {
+	tests := []struct {
+		name  string
+		c     tiered.Coalescing
+		gets  int
+		calls int
+	}{
+		{"by size", tiered.Coalescing{MaxWait: time.Hour, MaxBatch: 8}, 16, 2},
+		{"by time", tiered.Coalescing{MaxWait: 200 * time.Millisecond}, 8, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := region(t, instances(t, redistest.Mini(t), 1)[0], tiered.Config[string]{Name: "users"})
+			u := &users{}
+			l := tiered.BindMany(r, strconv.Itoa, u.byIDs, tt.c)
+			var wg sync.WaitGroup
+			for id := range tt.gets {
+				for range 2 { // the second shares the first one's load
+					wg.Go(func() {
+						if v, err := l.Get(t.Context(), id); v != "user "+strconv.Itoa(id) || err != nil {
+							t.Errorf("%d: %q, %v", id, v, err)
+						}
+					})
+				}
+			}
+			wg.Wait()
+			calls := u.took()
+			if n := len(slices.Concat(calls...)); n != tt.gets || tt.name == "by size" && len(calls) != tt.calls {
+				t.Errorf("loads of %v, want %d of %d keys", calls, tt.calls, tt.gets)
+			}
+			if s := r.Stats(); s.Loads != uint64(tt.gets) {
+				t.Errorf("%d loads are counted, want one for each key", s.Loads)
+			}
+		})
+	}
+}
+
+// All that are gathered into one load get its error, each for its own key; the
+// load's context ends when nobody waits any more.
+func TestCoalescedLoadThatFailsOrIsAbandoned(t *testing.T) {
+	n := instances(t, redistest.Mini(t), 1)[0]
+	r := region(t, n, tiered.Config[string]{Name: "users", LoadTimeout: 100 * time.Millisecond})
+	u := &users{err: errGone}
+	l := tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: time.Hour, MaxBatch: 2})
+	both := func(a, b int) (errs [2]error) {
+		var wg sync.WaitGroup
+		for i, id := range []int{a, b} {
+			wg.Go(func() { _, errs[i] = l.Get(t.Context(), id) })
+		}
+		wg.Wait()
+		return errs
+	}
+	if errs := both(1, 101); errs[0] != nil || !errors.Is(errs[1], errGone) || errors.Is(errs[1], tiered.ErrNotFound) {
+		t.Errorf("a load that fails in part: %v", errs)
+	}
+	u.boom = "boom"
+	for i, err := range both(2, 3) {
+		var p *tiered.LoadPanicError
+		if !errors.As(err, &p) || p.Value != "boom" {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	u.boom, u.err, u.hold = nil, nil, make(chan struct{})
+	for i, err := range both(4, 5) {
+		if !errors.Is(err, tiered.ErrLoadTimeout) {
+			t.Errorf("%d: %v, want ErrLoadTimeout", i, err)
+		}
+	}
+	// One alone waits in vain for a second: LoadTimeout is for that too.
+	if _, err := l.Get(t.Context(), 6); !errors.Is(err, tiered.ErrLoadTimeout) {
+		t.Errorf("alone: %v, want ErrLoadTimeout", err)
+	}
+}
+
+// A Get that coalesces and a GetMany share what is under way.
+func TestCoalescingSharesLoadsWithBatches(t *testing.T) {
+	n := instances(t, redistest.Mini(t), 1)[0]
+	r := region(t, n, tiered.Config[string]{Name: "users"})
+	u := &users{hold: make(chan struct{})}
+	l := tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: time.Millisecond})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if v, err := l.Get(t.Context(), 1); v != "user 1" || err != nil {
+			t.Error(v, err)
+		}
+	})
+	begun := func(n int) {
+		eventually(t, "a load has begun", func() bool {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			return len(u.calls) == n
+		})
+	}
+	begun(1)
+	wg.Go(func() {
+		if got, err := l.GetMany(t.Context(), []int{1, 2}); len(got) != 2 || err != nil {
+			t.Error(got, err)
+		}
+	})
+	begun(2)
+	close(u.hold)
+	wg.Wait()
+	if calls := u.took(); !slices.EqualFunc(calls, [][]int{{1}, {2}}, slices.Equal) {
+		t.Errorf("loads of %v", calls)
+	}
+}

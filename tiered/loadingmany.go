@@ -1,0 +1,226 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/doppio-cache/doppio/internal/keyspace"
+)
+
+// eachAtOnce is how many loads of single keys a GetMany runs at once, where no
+// load function for several keys is bound.
+const eachAtOnce = 16
+
+// DefaultMaxBatch is the default of [Coalescing].MaxBatch.
+const DefaultMaxBatch = 100
+
+// Coalescing says whether single misses are gathered into one load of several
+// keys. The zero value says no.
+type Coalescing struct {
+	// MaxWait is how long the first of the misses waits for others, a few
+	// milliseconds; it is added to the time that every miss takes. Defaults to
+	// 0: single misses are not gathered.
+	MaxWait time.Duration
+	// MaxBatch is the most keys of one load; when there are so many it begins at
+	// once. Defaults to 100. (It does not limit the loads of GetMany.)
+	MaxBatch int
+}
+
+func (c Coalescing) problem() error {
+	switch {
+	case c.MaxWait < 0:
+		return fmt.Errorf("doppio: Coalescing.MaxWait is negative (%v)", c.MaxWait)
+	case c.MaxBatch < 0:
+		return fmt.Errorf("doppio: Coalescing.MaxBatch is negative (%d)", c.MaxBatch)
+	case c.MaxWait == 0 && c.MaxBatch != 0:
+		return errors.New("doppio: Coalescing.MaxBatch is set, but MaxWait is 0")
+	}
+	return nil
+}
+
+// BindMany is [Bind] for a load function for several keys, as [Region.GetOrLoadMany]
+// has one: what it leaves out of its map does not exist. [Loading.Get] calls it
+// with one key, or, with a Coalescing, gathers the misses of concurrent Gets into
+// one call, as a dataloader does. Each miss still is a load of its own to all
+// others: it has its own lease, and Gets of the same key share it.
+//
+// A nil function and a Coalescing that makes no sense are errors of every Get.
+func BindMany[K comparable, V any](r *Region[V], key func(K) string, load func(context.Context, []K) (map[K]V, error), coalescing Coalescing) *Loading[K, V] {
+	l := &Loading[K, V]{region: r, key: key, many: load, bad: coalescing.problem()}
+	if load == nil {
+		return l
+	}
+	l.load = l.loadOne
+	if coalescing.MaxWait > 0 && r != nil && l.bad == nil {
+		g := &gatherer[K, V]{
+			region:   r.core,
+			load:     load,
+			maxWait:  coalescing.MaxWait,
+			maxBatch: orDefault(coalescing.MaxBatch, DefaultMaxBatch),
+		}
+		l.load = func(ctx context.Context, k K) (V, error) { return g.one(ctx, k, l.key(k)) }
+	}
+	return l
+}
+
+// loadOne loads one key.
+func (l *Loading[K, V]) loadOne(ctx context.Context, k K) (V, error) {
+	values, err := l.many(ctx, []K{k})
+	return valueOf(values, err, k, l.key(k))
+}
+
+// valueOf is what a load for several keys has brought for one.
+func valueOf[K comparable, V any](values map[K]V, err error, k K, name string) (V, error) {
+	if v, ok := values[k]; ok {
+		return v, nil
+	}
+	var zero V
+	return zero, leftOut(name, err)
+}
+
+// GetMany is [Region.GetOrLoadMany] with the bound functions. After [Bind], which
+// has no load function for several keys, the keys are loaded one by one, sixteen
+// at a time, and Config.LoadTimeout is for all of them together.
+//
+// The keys in a [*BatchError] are those that the key function gives.
+func (l *Loading[K, V]) GetMany(ctx context.Context, keys []K, opts ...Option) (map[K]V, error) {
+	if l == nil || l.region == nil {
+		return nil, errNilRegion
+	}
+	if l.key == nil {
+		return nil, errNilKey
+	}
+	r := l.region
+	c, err := resolveMany(opGetOrLoad, r.core, opts)
+	if err == nil {
+		err = l.problem()
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[K]V, len(keys))
+	peeks := r.core.peeks(c)
+	var missed []keyspace.Key
+	var ids map[string]K
+	for _, id := range keys {
+		if _, twice := out[id]; twice {
+			continue
+		}
+		k := keyspace.Of(r.core.name, l.key(id))
+		if peeks {
+			if v, hit, due, err := r.peek(k.Name, k.Hash); hit {
+				if due {
+					l.attendOne(ctx, k, c, id)
+				}
+				if err == nil {
+					out[id] = v
+				}
+				continue
+			}
+		}
+		if ids == nil {
+			ids = make(map[string]K)
+		}
+		ids[k.Name] = id
+		missed = append(missed, k)
+	}
+	if missed == nil {
+		return out, nil
+	}
+	return out, r.missMany(ctx, missed, l.boxedMany(ids), c, func(key string, v V) { out[ids[key]] = v })
+}
+
+// attendOne does what is due for one of the keys that L1 has answered.
+func (l *Loading[K, V]) attendOne(ctx context.Context, k keyspace.Key, c call, id K) {
+	l.region.core.attend(ctx, k.Name, k.Hash, c, oneOf(k.Name, func() manyLoad { return l.boxedMany(map[string]K{k.Name: id}) }))
+}
+
+// Delete is [Region.Delete] with the bound key function.
+func (l *Loading[K, V]) Delete(ctx context.Context, keys ...K) error {
+	if l == nil || l.region == nil {
+		return errNilRegion
+	}
+	if l.key == nil {
+		return errNilKey
+	}
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = l.key(k)
+	}
+	return l.region.Delete(ctx, names...)
+}
+
+// boxedMany is the load function for keys by their names.
+func (l *Loading[K, V]) boxedMany(ids map[string]K) manyLoad {
+	load := l.many
+	if load == nil {
+		load = l.loadEach
+	}
+	return func(ctx context.Context, names []string) (manyLoaded, error) {
+		keys := make([]K, len(names))
+		for i, name := range names {
+			keys[i] = ids[name]
+		}
+		values, err := load(ctx, keys)
+		return manyLoaded{size: len(values), value: func(name string) (any, bool) {
+			if v, ok := values[ids[name]]; ok {
+				return v, true
+			}
+			return nil, false
+		}}, err
+	}
+}
+
+// loadEach loads keys by the load function for one.
+func (l *Loading[K, V]) loadEach(ctx context.Context, keys []K) (map[K]V, error) {
+	values := make(map[K]V, len(keys))
+	failed := make(map[string]error)
+	var mu sync.Mutex
+	one := func(k K) {
+		v, err := l.loadSafely(ctx, k)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			failed[l.key(k)] = err
+			return
+		}
+		values[k] = v
+	}
+	var wg sync.WaitGroup
+	next := make(chan K)
+	for range min(eachAtOnce, len(keys)) {
+		wg.Go(func() {
+			for k := range next {
+				one(k)
+			}
+		})
+	}
+	for _, k := range keys {
+		next <- k
+	}
+	close(next)
+	wg.Wait()
+	return values, batchFailed(l.region.core.name, failed)
+}
+
+// loadSafely makes an error of a panic, and of runtime.Goexit.
+func (l *Loading[K, V]) loadSafely(ctx context.Context, k K) (v V, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		returned := false
+		defer func() {
+			if !returned {
+				p := raisedBy(recover())
+				err = p.named(l.region.core.name, l.key(k))
+			}
+		}()
+		v, err = l.load(ctx, k)
+		returned = true
+	}()
+	<-done
+	return v, err
+}

@@ -1,0 +1,164 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/l2"
+)
+
+// aloneAtOnce is how many keys of a SetMany are set by themselves at once, where
+// there is no step that they could take together.
+const aloneAtOnce = 64
+
+// setMany stores values, and returns an error for each.
+func (r *region) setMany(ctx context.Context, keys []keyspace.Key, vs []any, c call) []error {
+	errs := make([]error, len(keys))
+	if !r.usesL2() {
+		r.setEach(ctx, keys, vs, c, errs)
+		return errs
+	}
+	if !r.node.gate.enter() {
+		for i := range errs {
+			errs[i] = ErrClosed
+		}
+		return errs
+	}
+	defer r.node.gate.leave()
+	tagged := r.snapshot(c)
+	var writes []*write
+	var dropped []keyspace.Key // not to be cached, so that it is a Delete
+	var at, droppedAt []int
+	for i, k := range keys {
+		w, err := r.write(k, vs[i], c, tagged)
+		switch {
+		case err != nil:
+			errs[i] = err
+		case w.life <= 0:
+			dropped, droppedAt = append(dropped, k), append(droppedAt, i)
+		default:
+			writes, at = append(writes, &w), append(at, i)
+		}
+	}
+	for n, err := range r.dropMany(ctx, dropped) {
+		errs[droppedAt[n]] = err
+	}
+	for n, err := range r.setManyL2(ctx, writes) {
+		errs[at[n]] = err
+	}
+	return errs
+}
+
+// setManyL2 is setL2 for several keys.
+func (r *region) setManyL2(ctx context.Context, writes []*write) []error {
+	errs := make([]error, len(writes))
+	if len(writes) == 0 {
+		return errs
+	}
+	for _, w := range writes {
+		r.beforeBegin(w)
+	}
+	var fills []l2.Filling
+	var at []int
+	for i, got := range r.beginMany(ctx, writes) {
+		w := writes[i]
+		fill, ok, err := r.begun(w, got.Lease, got.Err)
+		if errs[i] = err; ok {
+			fills, at = append(fills, l2.Filling{Lease: w.lease, Fill: fill}), append(at, i)
+		}
+	}
+	if len(fills) == 0 {
+		return errs
+	}
+	for n, got := range r.fillMany(ctx, only(writes), fills) {
+		i := at[n]
+		errs[i] = r.stored(writes[i], got.Filled, got.Err)
+	}
+	return errs
+}
+
+// only is the key if there is one, for the observer.
+func only(writes []*write) string {
+	if len(writes) == 1 {
+		return writes[0].key.Name
+	}
+	return ""
+}
+
+func (r *region) beginMany(ctx context.Context, writes []*write) []l2.Begun {
+	keys := make([]keyspace.Key, len(writes))
+	tokens := make([]l2.Token, len(writes))
+	for i, w := range writes {
+		keys[i], tokens[i] = w.key, l2.NewToken()
+	}
+	ctx, watched := r.watch(ctx, OpL2Begin, only(writes))
+	begun := r.node.l2.BeginMany(ctx, keys, tokens)
+	var failed error
+	for i := range begun {
+		if begun[i].Err != nil {
+			failed = begun[i].Err
+		}
+	}
+	watched.end(failed)
+	return begun
+}
+
+// dropMany invalidates keys, and returns an error for each: those that are
+// pending have failed, or all of them.
+func (r *region) dropMany(ctx context.Context, keys []keyspace.Key) []error {
+	errs := make([]error, len(keys))
+	if len(keys) == 0 {
+		return errs
+	}
+	_, err := r.node.invalidate(ctx, r.name, keys)
+	if err == nil {
+		return errs
+	}
+	var pending *PendingError
+	queued := make(map[string]bool)
+	if errors.As(err, &pending) {
+		for _, ref := range pending.Refs {
+			queued[ref.key] = true
+		}
+	}
+	for i, k := range keys {
+		if pending == nil || queued[k.Name] {
+			errs[i] = err
+		}
+	}
+	return errs
+}
+
+// setEach sets keys by themselves, some at once.
+func (r *region) setEach(ctx context.Context, keys []keyspace.Key, vs []any, c call, errs []error) {
+	var wg sync.WaitGroup
+	next := make(chan int)
+	panics := make(chan any, len(keys))
+	set := func(i int) {
+		defer func() {
+			if p := recover(); p != nil {
+				panics <- p
+			}
+		}()
+		errs[i] = r.set(ctx, keys[i], vs[i], c)
+	}
+	for range min(aloneAtOnce, len(keys)) {
+		wg.Go(func() {
+			for i := range next {
+				set(i)
+			}
+		})
+	}
+	for i := range keys {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	select {
+	case p := <-panics: // of a function of the configuration, as in Set
+		panic(p) //nolint:forbidigo // the caller's own, on its own goroutine
+	default:
+	}
+}

@@ -1,0 +1,64 @@
+package tiered
+
+import (
+	"time"
+
+	"github.com/doppio-cache/doppio/internal/keyspace"
+)
+
+// batchStale is what a call for several keys knows of values past their lives. It
+// does for each key what fetchOrStale does for one.
+type batchStale struct {
+	throttled []bool           // by index of the key: not to be loaded for a while
+	soft      <-chan time.Time // when the call takes stale values; nil: never
+	over      bool             // soft has said so
+}
+
+// staleMany begins that, and answers for keys that L1 has a stale value of and
+// that are not to be loaded now. It returns nil where no value may be served past
+// its life, and the keys that are left.
+func (b *batch) staleMany(keys []keyspace.Key, answers []answered, todo []int, arrival int64) (left []int) {
+	if b.region.stale.period <= 0 || b.kind != flightLoad && b.kind != flightBypassLoad {
+		return todo
+	}
+	b.past = &batchStale{throttled: make([]bool, len(keys))}
+	left = todo[:0]
+	for _, i := range todo {
+		if b.past.throttled[i] = b.region.stale.throttle.holds(keys[i].Hash, arrival); b.past.throttled[i] {
+			if out, ok := b.serveStale(keys[i], b.kind, nil); ok {
+				answers[i] = answered{outcome: out, final: true}
+				continue
+			}
+		}
+		left = append(left, i)
+	}
+	return left
+}
+
+// settledStale answers for a key that is not to be loaded now, and of which the
+// look into Redis has found a stale value.
+func (b *batch) settledStale(i int, f *flight, held *staleCopy, a *answered) bool {
+	if b.past == nil || !b.past.throttled[i] {
+		return false
+	}
+	return b.giveStale(f, held, a)
+}
+
+// giveStale answers with a stale value, if there is one that may be served.
+func (b *batch) giveStale(f *flight, held *staleCopy, a *answered) bool {
+	out, ok := b.serveStale(f.key, b.kind, held)
+	if ok {
+		*a = answered{outcome: out, final: true}
+	}
+	return ok
+}
+
+// slow answers for a key whose load is slower than Config.SoftTimeout.
+func (b *batch) slow(f *flight, held *staleCopy, a *answered) bool {
+	b.past.over = true
+	if !b.giveStale(f, held, a) {
+		return false // there is nothing else to be had
+	}
+	b.region.stale.hold(f.key.Hash, b.node.fences.Now())
+	return true
+}
