@@ -24,17 +24,9 @@ func (s *Store) Unblock(ctx context.Context, keys []Key, token Token, lag time.D
 	return s.guarded(ctx, keys, unblockScript, []any{tombstoneOf(token), tombstoneOf(Token{}), max(0, lag.Milliseconds())})
 }
 
-// guarded runs a script on all keys, those of a partition together.
+// guarded runs a script on all keys that takes first before the announcement.
 func (s *Store) guarded(ctx context.Context, keys []Key, sc *script, first []any) []Invalidated {
-	out := s.byPartition(keys)
-	c, err := s.begin(ctx)
-	if err != nil {
-		for i := range out {
-			out[i].Err = err
-		}
-		return out
-	}
-	s.batches(&c, out, func(p int, keys []Key) job {
+	return s.onAll(ctx, keys, func(p int, keys []Key) job {
 		names := make([]string, 1, 1+2*len(keys))
 		names[0] = s.layout.Sequence(p)
 		hashes := make([]uint64, len(keys))
@@ -45,7 +37,6 @@ func (s *Store) guarded(ctx context.Context, keys []Key, sc *script, first []any
 		args := append(sc.args(names, len(first)+4), first...)
 		return job{lane: s.primary[p].urgent, script: sc, args: s.announcement(args, p, hashes)}
 	})
-	return out
 }
 
 // tombstoneOf is the envelope of a tombstone. It has no times: the life of its

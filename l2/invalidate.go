@@ -34,6 +34,11 @@ func (s *Store) Invalidate(ctx context.Context, p int, keys []Key) (seq uint64, 
 // InvalidateAll is [Store.Invalidate] for keys of any partitions, all under way
 // at once. It returns one outcome for each partition concerned.
 func (s *Store) InvalidateAll(ctx context.Context, keys []Key) []Invalidated {
+	return s.onAll(ctx, keys, s.invalidation)
+}
+
+// onAll runs a script on keys of any partitions, those of a partition together.
+func (s *Store) onAll(ctx context.Context, keys []Key, script func(p int, keys []Key) job) []Invalidated {
 	out := s.byPartition(keys)
 	c, err := s.begin(ctx)
 	if err != nil {
@@ -42,7 +47,7 @@ func (s *Store) InvalidateAll(ctx context.Context, keys []Key) []Invalidated {
 		}
 		return out
 	}
-	s.invalidate(&c, out)
+	s.batches(&c, out, script)
 	return out
 }
 
