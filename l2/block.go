@@ -43,6 +43,6 @@ func (s *Store) guarded(ctx context.Context, keys []Key, sc *script, first []any
 // key in Redis is its life.
 func tombstoneOf(token Token) []byte {
 	// The error is that something is too large, and there is nothing in it.
-	env, _ := appendEnvelope(make([]byte, 0, headerSize+5), &Value{Kind: Tombstone, Token: token})
+	env, _ := appendEnvelope(make([]byte, 0, headerSize+7), &Value{Kind: Tombstone, Token: token})
 	return env
 }

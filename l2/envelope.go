@@ -22,7 +22,7 @@ const (
 // Value is the content of an envelope. Times are on Redis' clock, in µs since
 // 1970; no clock of an instance goes into them.
 //
-// Codec, Schema, Tags and Payload of a value that was read are parts of the
+// Codec, Schema, Tags, Validator and Payload of a value that was read are parts of the
 // reply that it came in: keeping one of them keeps the whole reply in memory,
 // and Payload must not be modified.
 type Value struct {
@@ -34,7 +34,10 @@ type Value struct {
 	Created int64  // when it was filled
 	SoftEnd int64  // when its life ends; it may be kept for longer
 	Tags    []Tag
-	Payload []byte
+	// Validator is what the origin calls this version of the value; empty if it has
+	// no name for it.
+	Validator string
+	Payload   []byte
 }
 
 // Tag is a tag of a value, with the sequence of the tag's partition that the
@@ -54,18 +57,22 @@ type Tag struct {
 //	 4  4  length of the envelope
 //	 8  8  created, µs
 //	16  8  soft end, µs
-//	24  8  checksum: xxhash64 of everything after it, xor flags
-//	32 16  fill token
-//	48  8  sequence at the lease's grant
-//	56  1  length of the codec's name, then the name
+//	24 16  fill token
+//	40  8  sequence at the lease's grant
+//	48  8  checksum of these two: xxhash64
+//	56  8  checksum of what follows: xxhash64, xor flags
+//	64  1  length of the codec's name, then the name
 //	    2  length of the schema, then the schema
 //	    2  number of tags, then each: 2 length of its name, name, 8 stamp
+//	    2  length of the validator, then the validator
 //	       payload, up to the end
 //
-// The length finds what was cut off, the checksum what was changed: a codec
+// The length finds what was cut off, the checksums what was changed: a codec
 // takes a changed digit of a price for a price, so this is the only place where
 // it can be noticed. xxhash64 costs about 0.1 µs per KiB. The times are outside
-// the checksum because the script sets them; they decide lives, not values.
+// the checksums because the scripts set them; they decide lives, not values.
+// There are two checksums so that a value can be renewed in place, under another
+// lease, by somebody who does not have its payload at hand.
 const (
 	magic      = "\xd0\x9f"
 	layout     = 1
@@ -73,10 +80,11 @@ const (
 	atTotal    = 4
 	atCreated  = 8
 	atSoftEnd  = 16
-	atChecksum = 24
-	atToken    = 32
-	atSeq      = 48
-	headerSize = 56
+	atToken    = 24
+	atSeq      = 40
+	atStampSum = 48
+	atSum      = 56
+	headerSize = 64
 )
 
 // maxEnvelope is the most that Redis accepts as a string by default.
@@ -84,8 +92,9 @@ const maxEnvelope = 512 << 20
 
 // appendEnvelope appends the envelope of v to dst.
 func appendEnvelope(dst []byte, v *Value) ([]byte, error) {
-	if len(v.Codec) > math.MaxUint8 || len(v.Schema) > math.MaxUint16 || len(v.Tags) > math.MaxUint16 {
-		return nil, fmt.Errorf("%w: codec name of %d, schema of %d bytes, %d tags", ErrTooLarge, len(v.Codec), len(v.Schema), len(v.Tags))
+	if len(v.Codec) > math.MaxUint8 || len(v.Schema) > math.MaxUint16 || len(v.Tags) > math.MaxUint16 || len(v.Validator) > math.MaxUint16 {
+		return nil, fmt.Errorf("%w: codec name of %d, schema of %d, validator of %d bytes, %d tags",
+			ErrTooLarge, len(v.Codec), len(v.Schema), len(v.Validator), len(v.Tags))
 	}
 	start := len(dst)
 	dst = append(dst, magic...)
@@ -93,9 +102,8 @@ func appendEnvelope(dst []byte, v *Value) ([]byte, error) {
 	dst = binary.BigEndian.AppendUint32(dst, 0)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(v.Created))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(v.SoftEnd))
+	dst = appendStamp(dst, v.Token, v.Seq)
 	dst = binary.BigEndian.AppendUint64(dst, 0)
-	dst = append(dst, v.Token[:]...)
-	dst = binary.BigEndian.AppendUint64(dst, v.Seq)
 	dst = append(dst, byte(len(v.Codec)))
 	dst = append(dst, v.Codec...)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(v.Schema)))
@@ -109,19 +117,30 @@ func appendEnvelope(dst []byte, v *Value) ([]byte, error) {
 		dst = append(dst, t.Name...)
 		dst = binary.BigEndian.AppendUint64(dst, t.Stamp)
 	}
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(v.Validator)))
+	dst = append(dst, v.Validator...)
 	dst = append(dst, v.Payload...)
 	env := dst[start:]
 	if len(env) > maxEnvelope {
 		return nil, fmt.Errorf("%w: %d bytes, Redis takes %d", ErrTooLarge, len(env), maxEnvelope)
 	}
 	binary.BigEndian.PutUint32(env[atTotal:], uint32(len(env)))
-	binary.BigEndian.PutUint64(env[atChecksum:], xxhash.Sum64(env[atToken:])^uint64(v.Kind))
+	binary.BigEndian.PutUint64(env[atSum:], xxhash.Sum64(env[headerSize:])^uint64(v.Kind))
 	return dst, nil
+}
+
+// appendStamp appends what says under which lease a value was filled, with its
+// checksum.
+func appendStamp(dst []byte, token Token, seq uint64) []byte {
+	start := len(dst)
+	dst = append(dst, token[:]...)
+	dst = binary.BigEndian.AppendUint64(dst, seq)
+	return binary.BigEndian.AppendUint64(dst, xxhash.Sum64(dst[start:]))
 }
 
 // envelopeSize is a close upper bound of what appendEnvelope appends.
 func envelopeSize(v *Value) int {
-	n := headerSize + 5 + len(v.Codec) + len(v.Schema) + len(v.Payload)
+	n := headerSize + 7 + len(v.Codec) + len(v.Schema) + len(v.Validator) + len(v.Payload)
 	for _, t := range v.Tags {
 		n += 10 + len(t.Name)
 	}
@@ -152,13 +171,14 @@ func parseEnvelope(s string) (v Value, err error) {
 	if err := checkHead(s, len(s)); err != nil {
 		return Value{}, err
 	}
-	if sum := xxhash.Sum64String(s[atToken:]) ^ uint64(s[3]); sum != u64(s[atChecksum:]) {
+	sum, stamp := xxhash.Sum64String(s[headerSize:])^uint64(s[3]), xxhash.Sum64String(s[atToken:atStampSum])
+	if sum != u64(s[atSum:]) || stamp != u64(s[atStampSum:]) {
 		return Value{}, fmt.Errorf("%w: checksum", ErrCorrupt)
 	}
 	v = Value{
 		Kind:    Kind(s[3] & kindMask),
 		Token:   Token([]byte(s[atToken:atSeq])),
-		Seq:     u64(s[atSeq:]),
+		Seq:     u64(s[atSeq:atStampSum]),
 		Created: int64(u64(s[atCreated:])),
 		SoftEnd: int64(u64(s[atSoftEnd:])),
 	}
@@ -169,6 +189,7 @@ func parseEnvelope(s string) (v Value, err error) {
 	v.Codec = r.take(r.uint8())
 	v.Schema = r.take(r.uint16())
 	v.Tags = r.tags()
+	v.Validator = r.take(r.uint16())
 	if r.short {
 		return Value{}, fmt.Errorf("%w: a length points beyond the end", ErrCorrupt)
 	}

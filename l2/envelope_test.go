@@ -28,6 +28,10 @@ var golden = map[string]l2.Value{
 		Created: 2, SoftEnd: 3, Payload: []byte("grün"),
 		Tags: []l2.Tag{{Name: "brand:acme", Stamp: 4}, {Name: "", Stamp: 1<<53 - 1}},
 	},
+	"validated": {
+		Kind: l2.Live, Codec: "msgpack", Schema: "3f2a", Token: token, Seq: 1,
+		Created: 2, SoftEnd: 3, Payload: []byte("\x93\x01\x02\x03"), Validator: `"5d8c72a5edda8"`,
+	},
 	"negative":  {Kind: l2.Negative, Codec: "msgpack", Schema: "3f2a", Token: token, Seq: 9, Created: 10, SoftEnd: 11},
 	"tombstone": {Kind: l2.Tombstone, Token: token, Seq: 9, Created: 10, SoftEnd: 10},
 }
@@ -81,23 +85,25 @@ func TestEnvelopeThatCannotBeRead(t *testing.T) {
 		in   []byte
 		want error
 	}{
-		"nothing":             {nil, l2.ErrForeign},
-		"another's value":     {[]byte(`{"id":1,"name":"a value of somebody else, long enough for a header"}`), l2.ErrForeign},
-		"half a magic":        {live[:1], l2.ErrForeign},
-		"no layout":           {live[:2], l2.ErrForeign},
-		"a newer layout":      {change(2, 2), l2.ErrLayout},
-		"the head only":       {live[:4], l2.ErrTruncated},
-		"the header only":     {live[:l2.HeaderSize], l2.ErrTruncated},
-		"the last byte off":   {live[:len(live)-1], l2.ErrTruncated},
-		"a byte too many":     {append(bytes.Clone(live), 0), l2.ErrTruncated},
-		"a kind of later":     {change(3, 3), l2.ErrCorrupt},
-		"an unknown flag":     {change(3, 4), l2.ErrCorrupt},
-		"another kind":        {change(3, 1), l2.ErrCorrupt},
-		"another token":       {change(32, 0xff), l2.ErrCorrupt},
-		"another sequence":    {change(55, 0xff), l2.ErrCorrupt},
-		"another payload":     {change(len(live)-1, 0x04), l2.ErrCorrupt},
-		"ends before created": {change(17, 0), l2.ErrCorrupt},
-		"created before 1970": {change(8, 0x80), l2.ErrCorrupt},
+		"nothing":              {nil, l2.ErrForeign},
+		"another's value":      {[]byte(`{"id":1,"name":"a value of somebody else, long enough for a header"}`), l2.ErrForeign},
+		"half a magic":         {live[:1], l2.ErrForeign},
+		"no layout":            {live[:2], l2.ErrForeign},
+		"a newer layout":       {change(2, 2), l2.ErrLayout},
+		"the head only":        {live[:4], l2.ErrTruncated},
+		"the header only":      {live[:l2.HeaderSize], l2.ErrTruncated},
+		"the last byte off":    {live[:len(live)-1], l2.ErrTruncated},
+		"a byte too many":      {append(bytes.Clone(live), 0), l2.ErrTruncated},
+		"a kind of later":      {change(3, 3), l2.ErrCorrupt},
+		"an unknown flag":      {change(3, 4), l2.ErrCorrupt},
+		"another kind":         {change(3, 1), l2.ErrCorrupt},
+		"another token":        {change(24, 0xff), l2.ErrCorrupt},
+		"another sequence":     {change(47, 0xff), l2.ErrCorrupt},
+		"another sum of those": {change(55, 0xff), l2.ErrCorrupt},
+		"another codec":        {change(65, 'x'), l2.ErrCorrupt},
+		"another payload":      {change(len(live)-1, 0x04), l2.ErrCorrupt},
+		"ends before created":  {change(17, 0), l2.ErrCorrupt},
+		"created before 1970":  {change(8, 0x80), l2.ErrCorrupt},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -128,8 +134,10 @@ func TestEnvelopeWhoseLengthsPointBeyondTheEnd(t *testing.T) {
 		"a tag cut off":        {"\x00\x00\x00\x00\x01", false},
 		"more tags than bytes": {"\x00\x00\x00\xff\xff0123456789", false},
 		"a tag without stamp":  {"\x00\x00\x00\x00\x01\x00\x0a01234567", false},
-		"nothing in it":        {"\x00\x00\x00\x00\x00", true},
-		"tags without names":   {"\x00\x00\x00\x00\x02\x00\x0001234567\x00\x0001234567", true},
+		"no validator":         {"\x00\x00\x00\x00\x00", false},
+		"validator cut off":    {"\x00\x00\x00\x00\x00\x00\x05ab", false},
+		"nothing in it":        {"\x00\x00\x00\x00\x00\x00\x00", true},
+		"tags without names":   {"\x00\x00\x00\x00\x02\x00\x0001234567\x00\x0001234567\x00\x00", true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -147,17 +155,18 @@ func TestEnvelopeWhoseLengthsPointBeyondTheEnd(t *testing.T) {
 func TestEnvelopeRefusesWhatDoesNotFit(t *testing.T) {
 	long := strings.Repeat("x", 1<<16)
 	tests := map[string]l2.Value{
-		"codec":  {Codec: long[:256]},
-		"schema": {Schema: long},
-		"tag":    {Tags: []l2.Tag{{Name: long}}},
-		"tags":   {Tags: make([]l2.Tag, 1<<16)},
+		"codec":     {Codec: long[:256]},
+		"schema":    {Schema: long},
+		"tag":       {Tags: []l2.Tag{{Name: long}}},
+		"tags":      {Tags: make([]l2.Tag, 1<<16)},
+		"validator": {Validator: long},
 	}
 	for name, v := range tests {
 		if _, err := l2.Envelope(v); !errors.Is(err, l2.ErrTooLarge) {
 			t.Errorf("%s: got %v, want %v", name, err, l2.ErrTooLarge)
 		}
 	}
-	if _, err := l2.Envelope(l2.Value{Codec: long[:255], Schema: long[:1<<16-1], Tags: make([]l2.Tag, 1<<16-1)}); err != nil {
+	if _, err := l2.Envelope(l2.Value{Codec: long[:255], Schema: long[:1<<16-1], Tags: make([]l2.Tag, 1<<16-1), Validator: long[:1<<16-1]}); err != nil {
 		t.Errorf("the longest that fit: %v", err)
 	}
 }
@@ -166,7 +175,7 @@ func FuzzEnvelope(f *testing.F) {
 	for name := range golden {
 		f.Add(readGolden(f, name))
 	}
-	f.Add(l2.Seal(token, "\x00\x00\x00\x00\x02\x00\x0001234567\x00\x0001234567"))
+	f.Add(l2.Seal(token, "\x00\x00\x00\x00\x02\x00\x0001234567\x00\x0001234567\x00\x00"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		v, err := l2.ReadEnvelope(in)
 		if err != nil {
@@ -186,8 +195,8 @@ func FuzzEnvelope(f *testing.F) {
 
 // FuzzEnvelopeInside gets past the checksum.
 func FuzzEnvelopeInside(f *testing.F) {
-	f.Add("\x07msgpack\x00\x043f2a\x00\x00payload")
-	f.Add("\x00\x00\x00\x00\x01\x00\x01a01234567payload")
+	f.Add("\x07msgpack\x00\x043f2a\x00\x00\x00\x00payload")
+	f.Add("\x00\x00\x00\x00\x01\x00\x01a01234567\x00\x02v1payload")
 	f.Fuzz(func(t *testing.T, inside string) {
 		in := l2.Seal(token, inside)
 		v, err := l2.ReadEnvelope(in)

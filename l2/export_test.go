@@ -12,6 +12,7 @@ import (
 var Scripts = map[string]*redis.Script{
 	"get_or_lease":         redis.NewScript(getOrLeaseScript.source),
 	"fill":                 redis.NewScript(fillScript.source),
+	"revalidate":           redis.NewScript(revalidateScript.source),
 	"begin":                redis.NewScript(beginScript.source),
 	"invalidate":           redis.NewScript(invalidateScript.source),
 	"invalidate_partition": redis.NewScript(invalidatePartitionScript.source),
@@ -58,7 +59,7 @@ func Seal(token Token, inside string) []byte {
 	}
 	b = append(b[:headerSize], inside...)
 	binary.BigEndian.PutUint32(b[atTotal:], uint32(len(b)))
-	binary.BigEndian.PutUint64(b[atChecksum:], xxhash.Sum64(b[atToken:])^uint64(b[3]))
+	binary.BigEndian.PutUint64(b[atSum:], xxhash.Sum64(b[headerSize:])^uint64(b[3]))
 	return b
 }
 

@@ -17,6 +17,8 @@ type Fill struct {
 	Keep    time.Duration // how long the value stays beyond its life
 	Idle    time.Duration // how long it stays unless it is touched, see [Store.Touch]; 0: to its end
 	Tags    []Tag         // at most 65,535
+	// Validator is what the origin calls this version; at most 65,535 bytes.
+	Validator string
 	// Announce counts and announces the fill even if no value is replaced: some
 	// instance may hold a copy of one that Redis has not any more.
 	Announce bool
@@ -25,6 +27,7 @@ type Fill struct {
 // Filled is the outcome of a [Store.Fill].
 type Filled struct {
 	Accepted bool
+	Gone     bool   // of a [Store.Revalidate]: the value is not there any more
 	Seq      uint64 // the partition's sequence at the fill; 0: there is none
 	Created  int64  // if accepted: when, on Redis' clock in µs
 	SoftEnd  int64  // if accepted: when its life ends, on that clock
@@ -73,7 +76,7 @@ func (s *Store) fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
 
 // fillArgs are the arguments of a fill of a key of partition p.
 func (s *Store) fillArgs(p int, l Lease, f Fill) ([]any, error) {
-	v := Value{Kind: f.Kind, Codec: f.Codec, Schema: f.Schema, Token: l.Token, Seq: l.Seq, Tags: f.Tags, Payload: f.Payload}
+	v := Value{Kind: f.Kind, Codec: f.Codec, Schema: f.Schema, Token: l.Token, Seq: l.Seq, Tags: f.Tags, Validator: f.Validator, Payload: f.Payload}
 	switch {
 	case f.Kind != Live && f.Kind != Negative:
 		return nil, fmt.Errorf("l2: fill of kind %d", f.Kind)
@@ -84,17 +87,19 @@ func (s *Store) fillArgs(p int, l Lease, f Fill) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	stay := f.Life + f.Keep
-	if f.Idle > 0 {
-		stay = min(stay, f.Idle)
-	}
-	args := fillScript.args([]string{
-		s.layout.Sequence(p), s.layout.Clear(p, l.Key.Region),
-		s.layout.Value(p, l.Key.Region, l.Key.Name), s.layout.Lease(p, l.Key.Region, l.Key.Name),
-	}, 10)
-	args = append(args, l.Token.lease(l.Seq), env[:atCreated], env[atChecksum:],
-		f.Life.Microseconds(), max(1, stay.Milliseconds()))
+	args := s.onKey(fillScript, p, l.Key, 10)
+	args = append(args, l.Token.lease(l.Seq), env[:atCreated], env[atToken:],
+		f.Life.Microseconds(), stayFor(f.Life, f.Keep, f.Idle))
 	return append(s.announcement(args, p, []uint64{l.Key.Hash}), flag(f.Announce)), nil
+}
+
+// stayFor is for how many ms a value that is stored now stays in Redis.
+func stayFor(life, keep, idle time.Duration) int64 {
+	stay := life + keep
+	if idle > 0 {
+		stay = min(stay, idle)
+	}
+	return max(1, stay.Milliseconds())
 }
 
 // flag is a boolean as an argument of a script.
@@ -109,6 +114,8 @@ func readFilled(got []string) (Filled, error) {
 	switch {
 	case len(got) == 2 && got[0] == "refused":
 		return Filled{Seq: sequenceOf(got[1])}, nil
+	case len(got) == 2 && got[0] == "gone":
+		return Filled{Gone: true, Seq: sequenceOf(got[1])}, nil
 	case len(got) == 4 && got[0] == "stored":
 		created, err1 := strconv.ParseInt(got[2], 10, 64)
 		ends, err2 := strconv.ParseInt(got[3], 10, 64)

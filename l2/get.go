@@ -153,11 +153,17 @@ func (s *Store) getOrLease(c *call, k Key, token, refuse Token) (Reply, error) {
 
 // leaseArgs are the arguments of get-or-lease for a key of partition p.
 func (s *Store) leaseArgs(p int, k Key, token, refuse Token) []any {
-	args := getOrLeaseScript.args([]string{
+	args := s.onKey(getOrLeaseScript, p, k, 3)
+	return append(args, token.arg(), refuse.arg(), s.opts.LeaseTTL.Milliseconds())
+}
+
+// onKey begins the arguments of a script on all that belongs to a key of partition
+// p, with room for n behind the keys.
+func (s *Store) onKey(sc *script, p int, k Key, n int) []any {
+	return sc.args([]string{
 		s.layout.Sequence(p), s.layout.Clear(p, k.Region),
 		s.layout.Value(p, k.Region, k.Name), s.layout.Lease(p, k.Region, k.Name),
-	}, 3)
-	return append(args, token.arg(), refuse.arg(), s.opts.LeaseTTL.Milliseconds())
+	}, n)
 }
 
 // readGrant reads the answer of the script.

@@ -18,6 +18,8 @@ var (
 	getOrLeaseLua string
 	//go:embed lua/fill.lua
 	fillLua string
+	//go:embed lua/revalidate.lua
+	revalidateLua string
 	//go:embed lua/begin.lua
 	beginLua string
 	//go:embed lua/invalidate.lua
@@ -41,6 +43,7 @@ var (
 
 	getOrLeaseScript          = newScript(getOrLeaseLua)
 	fillScript                = newScript(fillLua)
+	revalidateScript          = newScript(revalidateLua)
 	beginScript               = newScript(beginLua)
 	invalidateScript          = newScript(invalidateLua)
 	invalidatePartitionScript = newScript(invalidatePartitionLua)

@@ -1,5 +1,5 @@
 -- The fixed part of an envelope (see envelope.go); Lua counts from 1.
-local HEADER, AT_CREATED, AT_SOFT_END, AT_TOKEN, AT_SEQ = 56, 9, 17, 33, 49
+local HEADER, AT_CREATED, AT_SOFT_END, AT_TOKEN, AT_SEQ = 64, 9, 17, 25, 41
 local LAYOUT = string.char(208, 159, 1)
 local LIVE, TOMBSTONE = 0, 2
 local LEASE = 24 -- token (16), sequence at the grant (8)
