@@ -3,13 +3,13 @@ package l1
 import "github.com/doppio-cache/doppio/internal/fence"
 
 // entryOverhead is what an entry takes besides the bytes of its key and of its
-// value: 176 for the [Entry], and its share of Ristretto's two maps, the store
+// value: 192 for the [Entry], and its share of Ristretto's two maps, the store
 // (57 bytes a slot) and the policy's costs (17 bytes a slot). How full a map is
 // depends on its history, so the share lies between 130 bytes in a cache that
 // has just been filled and 310 in one whose entries have been replaced many
 // times; the allocator's rounding of the key is in it too. A test compares the
 // heap with what is accounted.
-const entryOverhead = 176 + 224
+const entryOverhead = 192 + 224
 
 // tagBytes is what a tag takes on top.
 const tagBytes = 32
@@ -38,6 +38,7 @@ type Entry struct {
 	Cost       int64    // bytes of the value; those of the key and of keeping it are added by Put. Below 0 counts as 0.
 	Token      [16]byte // fill token of the value in L2; zero if it has none
 	Negative   bool     // the origin has no such thing; Value says nothing
+	Validator  string   // what the origin calls this version; empty if it has no name for it
 }
 
 // slot is what Ristretto's map holds. The value is beside the entry so that the
@@ -74,5 +75,5 @@ func (e *Entry) Supersedes(old *Entry) bool {
 
 // bytes is what the entry is accounted for.
 func (e *Entry) bytes() int64 {
-	return max(e.Cost, 0) + int64(len(e.Key)) + int64(len(e.Tags))*tagBytes + entryOverhead
+	return max(e.Cost, 0) + int64(len(e.Key)) + int64(len(e.Validator)) + int64(len(e.Tags))*tagBytes + entryOverhead
 }

@@ -39,7 +39,9 @@ func hitsWithoutAllocation[V any](t *testing.T, n *tiered.Node, name string, val
 			t.Fatal(err)
 		}
 		settles(t, r, tagged)
+		loadIf := func(context.Context, string, tiered.Entry[V]) (V, tiered.Validator, error) { return value, "1", nil }
 		ways := map[string]func() (V, error){
+			"LoadIf":                func() (V, error) { return r.LoadIf(ctx, ids[1], loadIf) },
 			"Get of a tagged value": func() (V, error) { return r.Get(ctx, tagged) },
 			"GetOrLoad with tags": func() (V, error) {
 				return r.GetOrLoad(ctx, tagged, load, tiered.WithTags("a", "b"))

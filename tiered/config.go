@@ -102,6 +102,11 @@ type Config[V any] struct {
 	// a tag or a Clear concerns, so that a region with OriginLag has neither.
 	// Defaults to 0: loads read what was committed.
 	OriginLag time.Duration
+	// RevalidateFor is how long past its life a value that [Region.LoadIf] has
+	// stored with a validator stays in Redis, so that the origin can be asked
+	// whether it is unchanged. It is not served for that. In L1 it stays until there
+	// is no more room. Defaults to TTL, or StaleFor if that is longer; negative: as long as StaleFor.
+	RevalidateFor time.Duration
 	// MaxL1Bytes is the size of the largest value that is kept in L1; larger
 	// ones live in L2 only. Defaults to Options.L1MaxBytes/64.
 	MaxL1Bytes int64
@@ -216,7 +221,8 @@ func (cfg Config[V]) withDefaults(opts *Options) Config[V] {
 	cfg.Jitter = max(0, orDefault(cfg.Jitter, DefaultJitter))
 	cfg.WriteTimeout = orDefault(cfg.WriteTimeout, DefaultWriteTimeout)
 	cfg.MaxL1Bytes = orDefault(cfg.MaxL1Bytes, opts.L1MaxBytes/64)
-	for _, d := range []*time.Duration{&cfg.TTL, &cfg.L1TTL, &cfg.StaleFor, &cfg.SlidingTTL, &cfg.WriteTimeout, &cfg.OriginLag} {
+	cfg.RevalidateFor = max(cfg.StaleFor, orDefault(cfg.RevalidateFor, cfg.TTL))
+	for _, d := range []*time.Duration{&cfg.TTL, &cfg.L1TTL, &cfg.StaleFor, &cfg.SlidingTTL, &cfg.WriteTimeout, &cfg.OriginLag, &cfg.RevalidateFor} {
 		*d = min(*d, maxLife) // so that their sums do not overflow
 	}
 	if cfg.Codec == nil {

@@ -14,6 +14,9 @@ var (
 	// ErrAbsent says that the origin is known to have no such thing (a
 	// negative entry, or a load that has just said so). It is an ErrNotFound.
 	ErrAbsent = fmt.Errorf("%w: known to be absent", ErrNotFound)
+	// ErrUnchanged is what the load of [Region.LoadIf] returns to say that the value
+	// is what it was. Where there was none it is an error like any other.
+	ErrUnchanged = errors.New("doppio: unchanged")
 	// ErrClosed says that the node was closed or is shutting down.
 	ErrClosed = errors.New("doppio: node is closed")
 	// ErrUnavailable says that the shared tier was needed and could not be used.

@@ -81,7 +81,7 @@ func (r *region) expireHere(ctx context.Context, k keyspace.Key) error {
 	mark.T0 = e.Mark.T0 // it is no newer than it was, see [flight.supersede]
 	n.l1.Put(&l1.Entry{
 		Region: r.l1, Key: k.Name, Value: e.Value, Mark: mark, Tags: e.Tags,
-		Expires: now, StaleUntil: min(e.StaleUntil, now+int64(r.stale.period)), Cost: e.Cost, Token: e.Token,
+		Expires: now, StaleUntil: min(e.StaleUntil, now+int64(r.stale.period)), Cost: e.Cost, Token: e.Token, Validator: e.Validator,
 	})
 	return nil
 }

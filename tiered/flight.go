@@ -13,8 +13,9 @@ import (
 	"github.com/doppio-cache/doppio/l2"
 )
 
-// loadFunc is a caller's load function on boxed values.
-type loadFunc func(ctx context.Context) (any, error)
+// loadFunc is a caller's load function on boxed values. It is told what the value
+// was; if that is what it still is, the error is errStillSo.
+type loadFunc func(ctx context.Context, was *prior) (v any, validator Validator, err error)
 
 // flightKind separates flights that may not stand in for each other: one that
 // may be answered by a tier, and one that must load, are different questions.
@@ -50,29 +51,31 @@ func (k flightKind) loads() bool { return k != flightRead && k != flightBypassRe
 // outcome is what a flight brings back. It is shared by all its callers and
 // must not be changed.
 type outcome struct {
-	value   any
-	err     error
-	source  Source
-	expires int64        // in L1, on the fences' clock; 0: not kept there
-	stale   bool         // the value's life is over
-	stamp   fence.Stamp  // taken before the flight's first step
-	mark    fence.Mark   // of the value, if a tier holds it
-	tags    []fence.Mark // of its tags
-	ahead   dueAhead     // of a value of L2
+	value     any
+	err       error
+	source    Source
+	expires   int64        // in L1, on the fences' clock; 0: not kept there
+	stale     bool         // the value's life is over
+	stamp     fence.Stamp  // taken before the flight's first step
+	mark      fence.Mark   // of the value, if a tier holds it
+	tags      []fence.Mark // of its tags
+	ahead     dueAhead     // of a value of L2
+	validator Validator
 }
 
 // copyOf is a value on its way into L1.
 type copyOf struct {
-	value    any
-	negative bool
-	encoded  int // length of the encoding; -1: not known
-	mark     fence.Mark
-	tags     []fence.Mark
-	since    int64 // on the fences' clock: from when life counts
-	life     lifetime
-	past     lifetime // how long beyond its life it may be served stale
-	whole    lifetime // of which life is what is left; 0: life
-	token    l2.Token
+	value     any
+	negative  bool
+	encoded   int // length of the encoding; -1: not known
+	mark      fence.Mark
+	tags      []fence.Mark
+	since     int64 // on the fences' clock: from when life counts
+	life      lifetime
+	past      lifetime // how long beyond its life it may be served stale
+	whole     lifetime // of which life is what is left; 0: life
+	token     l2.Token
+	validator Validator
 }
 
 // maxReloads is how often a caller discards what a flight brought because an
@@ -264,6 +267,7 @@ type flight struct {
 	tagged   tagAnswers
 	patience int64
 
+	prior    *prior           // what the load may ask the origin about; nil: nothing
 	held     staleCopy        // if the look was to find one, and has
 	soft     <-chan time.Time // when the caller takes a stale value; nil: never
 	blocked  bool             // by a tombstone: nothing is cached, and nothing may be
@@ -331,7 +335,7 @@ func (f *flight) again() *outcome {
 
 // fromL1 is the outcome that an entry of L1 stands for.
 func fromL1(e *l1.Entry) *outcome {
-	out := &outcome{value: e.Value, source: SourceL1, expires: e.Expires, mark: e.Mark, tags: e.Tags}
+	out := &outcome{value: e.Value, source: SourceL1, expires: e.Expires, mark: e.Mark, tags: e.Tags, validator: Validator(e.Validator)}
 	if e.Negative {
 		out.err = ErrAbsent
 	}

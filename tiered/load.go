@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/doppio-cache/doppio/internal/fence"
-	"github.com/doppio-cache/doppio/internal/keyspace"
 	"github.com/doppio-cache/doppio/l2"
 )
 
@@ -26,6 +25,17 @@ type loaded struct {
 	tagged   tagged
 	tags     []fence.Mark // of its tags
 	unstored error        // why the value cannot be stored
+
+	validator Validator
+	renews    l2.Token // of the value in Redis that is to live on, because it is what the origin still has
+}
+
+// copyOf is what L1 is to keep of what was loaded.
+func (f *flight) copyOf(l *loaded, mark fence.Mark, since int64) copyOf {
+	return copyOf{
+		value: l.value, negative: l.absent, encoded: l.encoded, validator: l.validator,
+		mark: mark, tags: l.tags, since: since, life: l.life, past: f.stale.period,
+	}
 }
 
 // withoutL2 loads for a region that lives in L1 only. What is loaded includes
@@ -62,6 +72,9 @@ func (f *flight) loadUncached(ctx context.Context) *outcome {
 
 // loadBeside loads without a lease and keeps the value in L1 under the mark.
 func (f *flight) loadBeside(ctx context.Context, mark fence.Mark) *outcome {
+	if f.prior = f.priorIn(ctx); f.prior == nil {
+		f.prior = f.priorHere()
+	}
 	since := f.node.fences.Now()
 	l, first := f.landingLoad(ctx, f.encodes(loadBeside))
 	out := f.keepBeside(l, mark, since, first)
@@ -90,13 +103,10 @@ func (f *flight) keepBeside(l loaded, mark fence.Mark, since int64, first bool) 
 	if l.life <= 0 || l.unstored != nil || l.encoded < 0 && !f.values.sized && !l.absent {
 		return out
 	}
-	life := l.life
 	if mark.Detached() {
-		life = min(life, f.node.fences.Bound()-time.Duration(since-mark.T0))
+		l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-mark.T0))
 	}
-	out.expires = f.keep(f.key, copyOf{
-		value: l.value, negative: l.absent, encoded: l.encoded, mark: mark, tags: l.tags, since: since, life: life, past: f.stale.period,
-	})
+	out.expires = f.keep(f.key, f.copyOf(&l, mark, since))
 	if out.expires != 0 {
 		out.mark = mark
 	}
@@ -119,90 +129,18 @@ func (f *flight) loadHolding(ctx context.Context, lease l2.Lease) *outcome {
 			f.node.l2.Release(lease)
 		}
 	}()
-	o, ok := f.offer(f.callLoad(ctx, true), lease)
-	if !ok {
+	for f.prior = f.priorIn(ctx); ; f.prior = nil {
+		o, ok := f.offer(f.callLoad(ctx, true), lease)
+		if !ok {
+			return o.out
+		}
+		res, err := f.storeL2(ctx, &o)
+		if res.Gone {
+			continue // what the origin was asked about: ask for what there is
+		}
+		filled = f.took(&o, res, err)
 		return o.out
 	}
-	res, err := f.fillL2(ctx, f.key, lease, o.fill)
-	filled = f.took(&o, res, err)
-	return o.out
-}
-
-// offer is a value on its way into L2.
-type offer struct {
-	loaded
-	lease l2.Lease
-	fill  l2.Fill
-	since int64
-	out   *outcome
-}
-
-// offer makes one of what was loaded under a lease; false: it is not to be
-// stored.
-func (f *flight) offer(l loaded, lease l2.Lease) (o offer, ok bool) {
-	o = offer{loaded: l, lease: lease, out: f.brought(l)}
-	if l.life <= 0 || l.unstored != nil {
-		return o, false
-	}
-	if f.node.backplane.Pending(f.key.Hash) {
-		// An invalidation began after the load and could not reach Redis, so
-		// the lease is still there: the fill would succeed with an old value.
-		f.counters.fillsRejected.Add(1)
-		return o, false
-	}
-	o.since = f.node.fences.Now()
-	if !f.node.storable(l.tags) {
-		f.keepAlone(o.out, l, f.stamp.At(lease.Seq), o.since)
-		return o, false
-	}
-	o.fill = fillOf(f.region, l)
-	o.fill.Tags = l.tagged.stamps(f.node.fences)
-	o.fill.Announce = f.kind == flightForce
-	return o, true
-}
-
-// took keeps in L1 what Redis has taken, or may have, and reports whether the
-// lease has come to its end.
-func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
-	out, l, lease, since := o.out, o.loaded, o.lease, o.since
-	switch {
-	case err != nil:
-		// It may have been stored or not. The copy is as of the lease's grant,
-		// but with Redis out of reach it lives like any that is made alone.
-		out.mark = f.stamp.At(lease.Seq).Detach()
-		l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
-	case !res.Accepted:
-		f.replaced = true // no lease of ours any more, and no older value either
-		f.counters.fillsRejected.Add(1)
-		return true
-	default:
-		filled, f.replaced = true, true
-		out.mark = f.stamp.At(res.Seq)
-	}
-	out.expires = f.keep(f.key, copyOf{
-		value: l.value, negative: l.absent, encoded: l.encoded,
-		mark: out.mark, tags: l.tags, since: since, life: l.life, past: f.stale.period, token: lease.Token,
-	})
-	return filled
-}
-
-// keepAlone keeps in L1, for the bound at most, what must not get into L2 because
-// of its tags.
-func (f *flight) keepAlone(out *outcome, l loaded, mark fence.Mark, since int64) {
-	f.counters.fillsRejected.Add(1)
-	out.mark = mark.Detach()
-	l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
-	out.expires = f.keep(f.key, copyOf{
-		value: l.value, negative: l.absent, encoded: l.encoded, mark: out.mark, tags: l.tags, since: since, life: l.life, past: f.stale.period,
-	})
-}
-
-func fillOf(r *region, l loaded) l2.Fill {
-	f := l2.Fill{Kind: l2.Live, Codec: r.codec, Schema: r.schema, Payload: l.payload, Life: l.life, Keep: r.stale.period, Idle: r.sliding.idle()}
-	if l.absent {
-		f.Kind, f.Keep, f.Idle = l2.Negative, 0, 0
-	}
-	return f
 }
 
 func (f *flight) brought(l loaded) *outcome {
@@ -210,7 +148,7 @@ func (f *flight) brought(l loaded) *outcome {
 		f.counters.encodeErrors.Add(1)
 		f.warnOnce("a loaded value cannot be encoded, or has invalid tags, and is not cached", "key", f.key.Name, "error", l.unstored)
 	}
-	return &outcome{value: l.value, err: l.err, source: SourceLoad, stamp: f.stamp, tags: l.tags}
+	return &outcome{value: l.value, err: l.err, source: SourceLoad, stamp: f.stamp, tags: l.tags, validator: l.validator}
 }
 
 // callLoad runs the load function, and everything else of the caller's that
@@ -273,8 +211,16 @@ func (f *flight) callLoad(ctx context.Context, encode bool) (l loaded) {
 // prepare loads, and works out what storing the value takes.
 func (f *flight) prepare(ctx context.Context, encode bool) loaded {
 	tagged := f.snapshot(f.call)
-	v, err := f.load(ctx)
-	return f.prepared(v, err, encode, tagged)
+	was := f.prior
+	v, validator, err := f.load(ctx, was)
+	if err == errStillSo { //nolint:errorlint // it is ours, and never wrapped
+		return f.unchanged(was, tagged)
+	}
+	l := f.prepared(v, err, encode, tagged)
+	if err == nil {
+		l.validator = f.checked(validator)
+	}
+	return l
 }
 
 // prepared is prepare for what a load has returned, that began with a snapshot
@@ -325,11 +271,4 @@ func (f *flight) ended(ctx context.Context, err error) error {
 		err = fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
 	return fmt.Errorf("%w after %v: %s:%s: %w", ErrLoadTimeout, f.loadTimeout, f.name, f.key.Name, err)
-}
-
-func (r *region) fillL2(ctx context.Context, k keyspace.Key, lease l2.Lease, fill l2.Fill) (l2.Filled, error) {
-	ctx, watched := r.watch(ctx, OpL2Fill, k.Name)
-	res, err := r.node.l2.Fill(ctx, lease, fill)
-	watched.end(err)
-	return res, err
 }

@@ -65,5 +65,8 @@ func (l *Loading[K, V]) problem() error {
 // boxed binds the load function to its key. It is a method of its own so that k
 // moves to the heap on a miss only.
 func (l *Loading[K, V]) boxed(k K) loadFunc {
-	return func(ctx context.Context) (any, error) { return l.load(ctx, k) }
+	return func(ctx context.Context, _ *prior) (any, Validator, error) {
+		v, err := l.load(ctx, k)
+		return v, "", err
+	}
 }

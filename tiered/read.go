@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/doppio-cache/doppio/internal/keyspace"
@@ -52,6 +54,7 @@ func (f *flight) afterLook() step {
 	case f.err != nil:
 		return f.detach(f.err)
 	case f.kind == flightForce:
+		f.consider(&f.reply, f.node.fences.Now())
 		return step{do: ask, refuse: f.reply.Value.Token}
 	case f.verdict == usable:
 		return step{out: &f.hit}
@@ -89,6 +92,7 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 	v := &reply.Value
 	left, past, known := f.remaining(v, now)
 	if known && left <= 0 {
+		f.consider(reply, now)
 		f.hold(ctx, reply, now, -left, left+past)
 		return worthless
 	}
@@ -99,7 +103,7 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 		return foreign
 	}
 	out := &f.hit
-	*out = outcome{source: SourceL2, stamp: f.stamp, mark: f.readMark(reply.Seq)}
+	*out = outcome{source: SourceL2, stamp: f.stamp, mark: f.readMark(reply.Seq), validator: Validator(v.Validator)}
 	if f.err = f.doubt(ctx, &out.mark); f.err != nil {
 		return missing
 	}
@@ -125,12 +129,12 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 	}
 	whole := time.Duration(v.SoftEnd-v.Created) * time.Microsecond
 	if left > 0 && v.Kind == l2.Live {
-		out.ahead = dueAhead{f.refreshing.from(now+int64(left), whole), now + int64(left), v.Token}
+		out.ahead = dueAhead{f.refreshing.from(now+int64(left), whole), now + int64(left), v.Token, f.values.encoded(v.Payload)}
 	}
 	if f.usesL1() {
 		out.expires = f.keep(f.key, copyOf{
 			value: out.value, negative: v.Kind == l2.Negative, encoded: f.values.encoded(v.Payload),
-			mark: out.mark, tags: out.tags, since: now, life: left, whole: whole, past: past, token: v.Token,
+			mark: out.mark, tags: out.tags, since: now, life: left, whole: whole, past: past, token: v.Token, validator: Validator(strings.Clone(v.Validator)),
 		})
 	}
 	if v.Kind == l2.Live {
@@ -156,11 +160,22 @@ func (f *flight) remaining(v *l2.Value, now int64) (left, past lifetime, known b
 		return 0, 0, false
 	}
 	end, limit := v.SoftEnd, v.SoftEnd+f.stale.period.Microseconds()
-	// A value from before a failover may be one whose invalidation the new
-	// primary never got. It dies within the grace, at a time that depends on
-	// the key alone, so that all instances agree and not all keys die at once.
+	limit = min(limit, f.vouchedUntil(v))
+	// What ends so may have been invalidated: it is not merely old.
+	end = min(end, limit)
+	return time.Duration(end-server) * time.Microsecond, time.Duration(limit-end) * time.Microsecond, true
+}
+
+// vouchedUntil is until when, by the server's clock, a value may count as one that
+// was not invalidated.
+//
+// A value from before a failover may be one whose invalidation the new primary
+// never got. It dies within the grace, at a time that depends on the key alone,
+// so that all instances agree and not all keys die at once.
+func (f *flight) vouchedUntil(v *l2.Value) (limit int64) {
+	limit = math.MaxInt64
 	if seq, at, ok := f.node.backplane.Epoch(f.node.fences.Partition(f.key.Hash)); ok && v.Seq < seq {
-		limit = min(limit, at+f.grace())
+		limit = at + f.grace()
 	}
 	for _, tag := range v.Tags { // the same for invalidations of its tags
 		p := f.node.fences.Partition(keyspace.HashTag(tag.Name))
@@ -168,9 +183,7 @@ func (f *flight) remaining(v *l2.Value, now int64) (left, past lifetime, known b
 			limit = min(limit, at+f.grace())
 		}
 	}
-	// What ends so may have been invalidated: it is not merely old.
-	end = min(end, limit)
-	return time.Duration(end-server) * time.Microsecond, time.Duration(limit-end) * time.Microsecond, true
+	return limit
 }
 
 // grace is how long, in µs, the key's value may live on after a failover.
@@ -233,6 +246,7 @@ func (f *flight) afterLease(ctx context.Context, reply *l2.Reply, err error, now
 // will not do, it is to be asked for again and refused too.
 func (f *flight) answer(ctx context.Context, reply *l2.Reply, now int64, refused l2.Token) step {
 	if f.kind == flightForce {
+		f.consider(reply, now)
 		return step{do: ask, refuse: reply.Value.Token} // its load may have begun before the call
 	}
 	switch f.judge(ctx, reply, now) {

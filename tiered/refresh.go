@@ -82,7 +82,7 @@ func (r *region) attend(ctx context.Context, key string, hash uint64, c call, bo
 	k := keyspace.Key{Region: r.name, Name: key, Hash: hash}
 	r.touch(k, e.Token, now)
 	if ahead {
-		r.refresh(ctx, k, c, e.Token, pause, boxed())
+		r.refresh(ctx, k, c, e.Token, pause, boxed(), priorOf(e))
 	}
 }
 
@@ -102,18 +102,20 @@ func (r *region) refreshFetched(ctx context.Context, k keyspace.Key, c call, out
 	if now < out.ahead.from {
 		return
 	}
-	r.refresh(ctx, k, c, out.ahead.token, refreshPause(out.ahead.end-now), boxed())
+	r.refresh(ctx, k, c, out.ahead.token, refreshPause(out.ahead.end-now), boxed(), out.prior())
 }
 
 // dueAhead is when a value that L2 has is to be loaded anew; from is 0 if never.
 type dueAhead struct {
 	from, end int64 // on the fences' clock; end is that of its life
 	token     l2.Token
+	encoded   int // length of its encoding
 }
 
 // refresh loads a key in the background, unless that has been tried just now, or
-// there is too much of it. token is that of the value that is to be replaced.
-func (r *region) refresh(ctx context.Context, k keyspace.Key, c call, token l2.Token, pause time.Duration, load loadFunc) {
+// there is too much of it. token is that of the value that is to be replaced, and
+// was that value, if the load can ask the origin about it.
+func (r *region) refresh(ctx context.Context, k keyspace.Key, c call, token l2.Token, pause time.Duration, load loadFunc, was *prior) {
 	n := r.node
 	if !r.refreshing.throttle.claim(k.Hash, n.fences.Now(), pause) {
 		return
@@ -129,7 +131,7 @@ func (r *region) refresh(ctx context.Context, k keyspace.Key, c call, token l2.T
 		r.refreshing.throttle.release(k.Hash)
 		return
 	}
-	f := &flight{region: r, key: k, call: call{ttl: c.ttl, tags: c.tags}, kind: flightLoad, load: load, ahead: true}
+	f := &flight{region: r, key: k, call: call{ttl: c.ttl, tags: c.tags}, kind: flightLoad, load: load, ahead: true, prior: was}
 	f.reply.Value.Token = token
 	ctx = context.WithoutCancel(ctx)
 	go func() {

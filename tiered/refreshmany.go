@@ -14,12 +14,12 @@ func oneOf(key string, many func() manyLoad) func() loadFunc {
 	}
 	return func() loadFunc {
 		load := many()
-		return func(ctx context.Context) (any, error) {
+		return func(ctx context.Context, _ *prior) (any, Validator, error) {
 			got, err := load(ctx, []string{key})
 			if v, ok := got.value(key); ok {
-				return v, nil
+				return v, "", nil
 			}
-			return nil, leftOut(key, err)
+			return nil, "", leftOut(key, err)
 		}
 	}
 }

@@ -26,6 +26,7 @@ type region struct {
 
 	ttl, l1TTL, negativeTTL time.Duration // negativeTTL <= 0: not remembered
 	loadTimeout             time.Duration
+	revalidate              time.Duration // Config.RevalidateFor
 	stale                   staleness
 	refreshing              refreshing
 	sliding                 sliding
@@ -56,7 +57,7 @@ type values struct {
 
 type regionCounters struct {
 	l2Hits, l2Misses, negativeHits     atomic.Uint64
-	loads, loadErrors                  atomic.Uint64
+	loads, loadErrors, unchanged       atomic.Uint64
 	leaseWaits, fillsRejected, reloads atomic.Uint64
 	staleServed, refreshes, errorHits  atomic.Uint64
 	undecodable, foreign, encodeErrors atomic.Uint64
@@ -152,6 +153,7 @@ func (r *region) put(k keyspace.Key, p copyOf) int64 {
 		RefreshAt:  r.refreshAt(&p),
 		Cost:       size,
 		Token:      p.token,
+		Validator:  string(p.validator),
 	})
 	if !kept {
 		return 0

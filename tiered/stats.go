@@ -58,6 +58,7 @@ type RegionStats struct {
 	L2Misses      uint64
 	NegativeHits  uint64 // of the hits in either tier, those that said that there is no such thing
 	Loads         uint64 // load functions called
+	Unchanged     uint64 // of them that were told that the value is what it was, see [Region.LoadIf]
 	Refreshes     uint64 // of them begun ahead of time, see Config.RefreshAhead
 	ErrorHits     uint64 // loads not called because Config.ErrorTTL lets an earlier one's error stand
 	LoadErrors    uint64 // of the loads failed; "not found" is no failure
@@ -126,6 +127,7 @@ func (r *region) stats() RegionStats {
 		NegativeHits:  l1.NegativeHits + c.negativeHits.Load(),
 		Loads:         c.loads.Load(),
 		LoadErrors:    c.loadErrors.Load(),
+		Unchanged:     c.unchanged.Load(),
 		Refreshes:     c.refreshes.Load(),
 		StaleServed:   c.staleServed.Load(),
 		LeaseWaits:    c.leaseWaits.Load(),

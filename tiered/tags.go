@@ -109,13 +109,18 @@ func (t *tagged) label(r *region, key string, c call, v any, absent bool) error 
 	if t.since == nil {
 		return nil
 	}
-	t.names = slices.Clone(c.tags)
-	if r.values.tags != nil && !absent {
-		t.names = append(t.names, r.values.tags(key, v)...)
-	}
-	slices.Sort(t.names)
-	t.names = slices.Compact(t.names)
+	t.names = r.tagNames(key, c, v, absent)
 	return checkTags(t.names)
+}
+
+// tagNames are the tags of a value, in order and each once.
+func (r *region) tagNames(key string, c call, v any, absent bool) []string {
+	names := slices.Clone(c.tags)
+	if r.values.tags != nil && !absent {
+		names = append(names, r.values.tags(key, v)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // label gives what was loaded its tags.

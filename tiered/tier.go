@@ -16,6 +16,7 @@ type sharedTier interface {
 	Get(ctx context.Context, k keyspace.Key) (l2.Reply, error)
 	GetOrLease(ctx context.Context, k keyspace.Key, token, refuse l2.Token) (l2.Reply, error)
 	Fill(ctx context.Context, lease l2.Lease, f l2.Fill) (l2.Filled, error)
+	Revalidate(ctx context.Context, lease l2.Lease, r l2.Revalidation) (l2.Filled, error)
 	Release(lease l2.Lease)
 	Begin(ctx context.Context, k keyspace.Key, token l2.Token) (l2.Lease, error)
 	TagsMany(ctx context.Context, tags []keyspace.Key) []l2.GotTag

@@ -52,6 +52,7 @@ func New[V any](n *Node, cfg Config[V]) (*Region[V], error) {
 		jitter:       cfg.Jitter,
 		maxL1Bytes:   cfg.MaxL1Bytes,
 	}
+	core.revalidate = cfg.RevalidateFor
 	core.stale.init(cfg.StaleFor, cfg.SoftTimeout)
 	core.refreshing.share = cfg.RefreshAhead
 	core.failures.ttl = cfg.ErrorTTL
@@ -170,7 +171,10 @@ func (r *Region[V]) GetOrLoad(ctx context.Context, key string, load func(ctx con
 
 // boxed binds a load function to its key.
 func boxed[V any](key string, load func(context.Context, string) (V, error)) loadFunc {
-	return func(ctx context.Context) (any, error) { return load(ctx, key) }
+	return func(ctx context.Context, _ *prior) (any, Validator, error) {
+		v, err := load(ctx, key)
+		return v, "", err
+	}
 }
 
 // peek is the L1 hit: everything that is done for one is in here and in

@@ -1,0 +1,104 @@
+package tiered
+
+import (
+	"context"
+	"time"
+
+	"github.com/doppio-cache/doppio/internal/fence"
+	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/l2"
+)
+
+// offer is a value on its way into L2.
+type offer struct {
+	loaded
+	lease l2.Lease
+	fill  l2.Fill
+	since int64
+	out   *outcome
+}
+
+// offer makes one of what was loaded under a lease; false: it is not to be
+// stored.
+func (f *flight) offer(l loaded, lease l2.Lease) (o offer, ok bool) {
+	o = offer{loaded: l, lease: lease, out: f.brought(l)}
+	if l.life <= 0 || l.unstored != nil {
+		return o, false
+	}
+	if f.node.backplane.Pending(f.key.Hash) {
+		// An invalidation began after the load and could not reach Redis, so
+		// the lease is still there: the fill would succeed with an old value.
+		f.counters.fillsRejected.Add(1)
+		return o, false
+	}
+	o.since = f.node.fences.Now()
+	if !f.node.storable(l.tags) {
+		f.keepAlone(o.out, l, f.stamp.At(lease.Seq), o.since)
+		return o, false
+	}
+	o.fill = fillOf(f.region, l)
+	o.fill.Tags = l.tagged.stamps(f.node.fences)
+	o.fill.Announce = f.kind == flightForce
+	return o, true
+}
+
+// took keeps in L1 what Redis has taken, or may have, and reports whether the
+// lease has come to its end.
+func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
+	out, l, lease, since := o.out, o.loaded, o.lease, o.since
+	switch {
+	case err != nil:
+		// It may have been stored or not. The copy is as of the lease's grant,
+		// but with Redis out of reach it lives like any that is made alone.
+		out.mark = f.stamp.At(lease.Seq).Detach()
+		l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
+	case !res.Accepted:
+		f.replaced = true // no lease of ours any more, and no older value either
+		f.counters.fillsRejected.Add(1)
+		return true
+	default:
+		filled, f.replaced = true, true
+		out.mark = f.stamp.At(res.Seq)
+	}
+	kept := f.copyOf(&l, out.mark, since)
+	kept.token = lease.Token
+	out.expires = f.keep(f.key, kept)
+	return filled
+}
+
+// keepAlone keeps in L1, for the bound at most, what must not get into L2 because
+// of its tags.
+func (f *flight) keepAlone(out *outcome, l loaded, mark fence.Mark, since int64) {
+	f.counters.fillsRejected.Add(1)
+	out.mark = mark.Detach()
+	l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
+	out.expires = f.keep(f.key, f.copyOf(&l, out.mark, since))
+}
+
+func fillOf(r *region, l loaded) l2.Fill {
+	f := l2.Fill{Kind: l2.Live, Codec: r.codec, Schema: r.schema, Payload: l.payload, Life: l.life, Keep: r.keepFor(l.validator), Idle: r.sliding.idle(), Validator: string(l.validator)}
+	if l.absent {
+		f.Kind, f.Keep, f.Idle = l2.Negative, 0, 0
+	}
+	return f
+}
+
+// storeL2 stores what was loaded, or lets what is there live on.
+func (f *flight) storeL2(ctx context.Context, o *offer) (l2.Filled, error) {
+	if o.renews == (l2.Token{}) {
+		return f.fillL2(ctx, f.key, o.lease, o.fill)
+	}
+	ctx, watched := f.watch(ctx, OpL2Fill, f.key.Name)
+	res, err := f.node.l2.Revalidate(ctx, o.lease, l2.Revalidation{
+		Token: o.renews, Life: o.fill.Life, Keep: o.fill.Keep, Idle: o.fill.Idle, Announce: o.fill.Announce,
+	})
+	watched.end(err)
+	return res, err
+}
+
+func (r *region) fillL2(ctx context.Context, k keyspace.Key, lease l2.Lease, fill l2.Fill) (l2.Filled, error) {
+	ctx, watched := r.watch(ctx, OpL2Fill, k.Name)
+	res, err := r.node.l2.Fill(ctx, lease, fill)
+	watched.end(err)
+	return res, err
+}
