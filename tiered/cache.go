@@ -45,21 +45,31 @@ func Noop[V any]() Cache[V] { return noop[V]{} }
 
 type noop[V any] struct{}
 
-func (noop[V]) Get(_ context.Context, key string, _ ...Option) (V, error) {
+func (noop[V]) Get(_ context.Context, key string, opts ...Option) (V, error) {
 	var zero V
+	if info := infoOf(opts); info != nil {
+		*info = Info{}
+	}
 	if err := checkKey(key); err != nil {
 		return zero, err
 	}
 	return zero, ErrNotFound
 }
 
-func (noop[V]) GetOrLoad(ctx context.Context, key string, load func(context.Context, string) (V, error), _ ...Option) (V, error) {
+func (noop[V]) GetOrLoad(ctx context.Context, key string, load func(context.Context, string) (V, error), opts ...Option) (V, error) {
 	var zero V
+	info := infoOf(opts)
+	if info != nil {
+		*info = Info{}
+	}
 	if err := checkKey(key); err != nil {
 		return zero, err
 	}
 	if load == nil {
 		return zero, errNilLoad
+	}
+	if info != nil {
+		info.Source = SourceLoad
 	}
 	return load(ctx, key)
 }

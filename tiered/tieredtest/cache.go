@@ -110,6 +110,7 @@ func (c *Cache[V]) pending(broken, done error, keys, tags []string, region strin
 // Get is part of [tiered.Cache].
 func (c *Cache[V]) Get(ctx context.Context, key string, opts ...tiered.Option) (v V, err error) {
 	if broken := c.called(Call{Method: "Get", Keys: []string{key}}); broken != nil {
+		_, _ = tiered.Noop[V]().Get(ctx, key, opts...) // which clears what WithInfo points to
 		return v, broken
 	}
 	return c.region.Get(ctx, key, opts...)

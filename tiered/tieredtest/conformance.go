@@ -29,6 +29,8 @@ func Conformance(t *testing.T, holds bool, open func(t *testing.T) tiered.Cache[
 		{"keys that are not valid", false, testInvalidKeys},
 		{"tags that are not valid", false, testInvalidTags},
 		{"no load function", false, testNoLoad},
+		{"what WithInfo tells", false, testInfo},
+		{"what WithInfo tells of a value that is held", true, testInfoHeld},
 		{"many keys that are in no tier", false, testManyMissing},
 		{"a load of many keys", false, testManyLoad},
 		{"a load of many keys, some of which fail", false, testManyErrors},

@@ -88,8 +88,9 @@ func TestABrokenCacheBehavesAsOneWithoutRedis(t *testing.T) {
 	}
 	why := errors.New("no cable")
 	c.Break(why)
-	if _, err := c.Get(ctx, "k"); !errors.Is(err, tiered.ErrUnavailable) || !errors.Is(err, why) {
-		t.Errorf("Get: %v", err)
+	info := tiered.Info{Source: tiered.SourceL1}
+	if _, err := c.Get(ctx, "k", tiered.WithInfo(&info)); !errors.Is(err, tiered.ErrUnavailable) || !errors.Is(err, why) || info != (tiered.Info{}) {
+		t.Errorf("Get: %v, %+v", err, info)
 	}
 	loads := 0
 	for range 2 {
