@@ -38,6 +38,7 @@ type Entry struct {
 	Cost       int64    // bytes of the value; those of the key and of keeping it are added by Put. Below 0 counts as 0.
 	Token      [16]byte // fill token of the value in L2; zero if it has none
 	Negative   bool     // the origin has no such thing; Value says nothing
+	Span       float32  // seconds from when the value was made to Expires, see [Entry.Made]; 0: not known
 	Validator  string   // what the origin calls this version; empty if it has no name for it
 }
 
@@ -71,6 +72,16 @@ func (e *Entry) Supersedes(old *Entry) bool {
 	default:
 		return e.Mark.AsOf >= old.Mark.AsOf
 	}
+}
+
+// SpanOf makes a Span of the time between two moments, in ns. It is so short
+// because it fits into what is left of the entry's last word; of an hour it loses
+// a quarter of a millisecond.
+func SpanOf(ns int64) float32 { return float32(float64(max(ns, 1)) / 1e9) }
+
+// Made is when the value was made, on the fences' clock; false: that is not known.
+func (e *Entry) Made() (at int64, known bool) {
+	return e.Expires - int64(float64(e.Span)*1e9), e.Span != 0
 }
 
 // bytes is what the entry is accounted for.

@@ -2,6 +2,8 @@ package l1_test
 
 import (
 	"testing"
+	"time"
+	"unsafe"
 
 	"github.com/doppio-cache/doppio/internal/fence"
 	"github.com/doppio-cache/doppio/l1"
@@ -31,5 +33,28 @@ func TestADetachedEntryIsReplacedLikeAnyOther(t *testing.T) {
 				t.Errorf("supersedes: %v, want %v", got, tt.replaces)
 			}
 		})
+	}
+}
+
+// When a value was made costs an entry no room: it is told by a span, which is
+// exact enough for people.
+func TestAnEntryKnowsWhenItsValueWasMade(t *testing.T) {
+	for _, tt := range []struct{ made, expires, off time.Duration }{
+		{0, time.Hour, 250 * time.Microsecond},
+		{-24 * time.Hour, time.Hour, 5 * time.Millisecond}, // before this process began
+		{-365 * 24 * time.Hour, 365 * 24 * time.Hour, 2 * time.Second},
+		{time.Hour, time.Hour, time.Nanosecond},
+	} {
+		e := l1.Entry{Expires: int64(tt.expires), Span: l1.SpanOf(int64(tt.expires - tt.made))}
+		at, known := e.Made()
+		if off := time.Duration(at) - tt.made; !known || off.Abs() > tt.off {
+			t.Errorf("made at %v, told %v, %v", tt.made, time.Duration(at), known)
+		}
+	}
+	if _, known := new(l1.Entry).Made(); known {
+		t.Error("known without a Span")
+	}
+	if size := unsafe.Sizeof(l1.Entry{}); size > 176 { // which is what entryOverhead counts, and Go allocates
+		t.Errorf("an entry takes %d bytes", size)
 	}
 }

@@ -79,9 +79,13 @@ func (r *region) expireHere(ctx context.Context, k keyspace.Key) error {
 	}
 	mark, now := stamp.At(seq), n.fences.Now()
 	mark.T0 = e.Mark.T0 // it is no newer than it was, see [flight.supersede]
-	n.l1.Put(&l1.Entry{
+	entry := &l1.Entry{
 		Region: r.l1, Key: k.Name, Value: e.Value, Mark: mark, Tags: e.Tags,
 		Expires: now, StaleUntil: min(e.StaleUntil, now+int64(r.stale.period)), Cost: e.Cost, Token: e.Token, Validator: e.Validator,
-	})
+	}
+	if made, known := e.Made(); known {
+		entry.Span = l1.SpanOf(now - made)
+	}
+	n.l1.Put(entry)
 	return nil
 }

@@ -59,6 +59,7 @@ func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
 	default:
 		filled, f.replaced = true, true
 		out.mark = f.stamp.At(res.Seq)
+		out.told.end = since + int64(l.life)
 	}
 	kept := f.copyOf(&l, out.mark, since)
 	kept.token = lease.Token

@@ -61,6 +61,7 @@ type outcome struct {
 	tags      []fence.Mark // of its tags
 	ahead     dueAhead     // of a value of L2
 	validator Validator
+	told      times // for WithInfo
 }
 
 // copyOf is a value on its way into L1.
@@ -73,6 +74,7 @@ type copyOf struct {
 	since     int64 // on the fences' clock: from when life counts
 	life      lifetime
 	past      lifetime // how long beyond its life it may be served stale
+	age       lifetime // how long before since it was made
 	whole     lifetime // of which life is what is left; 0: life
 	token     l2.Token
 	validator Validator
@@ -335,7 +337,7 @@ func (f *flight) again() *outcome {
 
 // fromL1 is the outcome that an entry of L1 stands for.
 func fromL1(e *l1.Entry) *outcome {
-	out := &outcome{value: e.Value, source: SourceL1, expires: e.Expires, mark: e.Mark, tags: e.Tags, validator: Validator(e.Validator)}
+	out := &outcome{value: e.Value, source: SourceL1, expires: e.Expires, mark: e.Mark, tags: e.Tags, validator: Validator(e.Validator), told: timesOf(e)}
 	if e.Negative {
 		out.err = ErrAbsent
 	}

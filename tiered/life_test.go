@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/doppio-cache/doppio/tiered"
@@ -59,7 +60,11 @@ func TestL1TTL(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bubble) {
 		r := region(t, b.node(t), tiered.Config[string]{Name: "items", TTL: time.Hour, L1TTL: time.Minute, Jitter: -1})
 		s := &source[string]{value: "v"}
-		if info := wants(t, r, "k", s, "v", tiered.SourceLoad); info.Remaining != time.Minute {
+		if info := wants(t, r, "k", s, "v", tiered.SourceLoad); info.Remaining != time.Hour {
+			t.Errorf("%v remain of the value, want TTL", info.Remaining)
+		}
+		synctest.Wait()
+		if info := wants(t, r, "k", s, "v", tiered.SourceL1); info.Remaining != time.Minute {
 			t.Errorf("%v remain on this instance, want L1TTL", info.Remaining)
 		}
 		for minute := range 59 {
@@ -104,7 +109,11 @@ func TestJitterBounds(t *testing.T) {
 				s := &source[string]{value: "v"}
 				const keys = 200
 				for i := range keys {
-					info := wants(t, r, fmt.Sprintf("k%d", i), s, "v", tiered.SourceLoad)
+					wants(t, r, fmt.Sprintf("k%d", i), s, "v", tiered.SourceLoad)
+				}
+				synctest.Wait()
+				for i := range keys {
+					info := wants(t, r, fmt.Sprintf("k%d", i), s, "v", tiered.SourceL1)
 					lives["L1"] = append(lives["L1"], info.Remaining)
 				}
 				for _, key := range valueKeys(t, c) {

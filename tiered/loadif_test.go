@@ -53,6 +53,9 @@ func (d *document) is(t *testing.T, r *tiered.Region[string], want string, from 
 	if err != nil || got != want || info.Source != from {
 		t.Errorf("LoadIf = %q from %v, %v; want %q from %v", got, info.Source, err, want, from)
 	}
+	if d.validate == nil && info.Validator != tiered.Validator(strings.ToUpper(want)) && info.Validator != "" {
+		t.Errorf("told the validator %q of %q", info.Validator, want)
+	}
 	return info
 }
 
@@ -84,8 +87,13 @@ func TestLoadIfUnchanged(t *testing.T) {
 				nodes := []*tiered.Node{b.node(t), b.node(t)}
 				rs := regions(t, nodes, cfg)
 				d := &document{value: "a"}
-				d.is(t, rs[0], "a", tiered.SourceLoad)
+				if info := d.is(t, rs[0], "a", tiered.SourceLoad); info.Validator != "A" {
+					t.Errorf("a load tells the validator %q", info.Validator)
+				}
 				d.was(t, 1, "")
+				if info := d.is(t, rs[1], "a", tiered.SourceL2); info.Validator != "A" {
+					t.Errorf("Redis tells the validator %q", info.Validator)
+				}
 				heard := nodes[1].Stats().Received
 				for range 3 {
 					pass(whole + near)

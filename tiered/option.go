@@ -29,7 +29,8 @@ const (
 // a GetOrLoad that joins a load under way, that load's life counts.
 func WithTTL(ttl time.Duration) Option { return Option{kind: optTTL, ttl: ttl} }
 
-// WithInfo fills in where the value came from. For Get and GetOrLoad.
+// WithInfo fills in where the value came from, and how long it lives. For Get and
+// GetOrLoad. A call for several keys has several values, and takes none.
 func WithInfo(info *Info) Option { return Option{kind: optInfo, info: info} }
 
 // BypassL1 reads past this instance's memory: what the call returns was in
@@ -48,41 +49,6 @@ func ForceLoad() Option { return Option{kind: optForceLoad} }
 // GetOrLoad and Set. In a GetOrLoad that joins a load under way, that load's
 // tags count.
 func WithTags(tags ...string) Option { return Option{kind: optTags, tags: tags} }
-
-// Info tells where a value came from. See [WithInfo].
-type Info struct {
-	Source Source
-	// Remaining is what is left of the value's life on this instance; 0 if it
-	// was not kept.
-	Remaining time.Duration
-	// Stale says that the value's life is over, and that it was returned because
-	// the load failed or is slow. See Config.StaleFor.
-	Stale bool
-}
-
-// Source is where a value came from.
-type Source uint8
-
-// Sources of a value.
-const (
-	SourceNone Source = iota // no value
-	SourceL1                 // this process's memory
-	SourceL2                 // Redis
-	SourceLoad               // the origin
-)
-
-func (s Source) String() string {
-	switch s {
-	case SourceL1:
-		return "l1"
-	case SourceL2:
-		return "l2"
-	case SourceLoad:
-		return "load"
-	default:
-		return "none"
-	}
-}
 
 // operation is what an option is used for.
 type operation uint8

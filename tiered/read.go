@@ -128,13 +128,17 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 		left = 0 // not known for how long, so not to be kept
 	}
 	whole := time.Duration(v.SoftEnd-v.Created) * time.Microsecond
+	age := f.age(v, now)
+	if left > 0 {
+		out.told = times{made: now - int64(age), dated: true, end: now + int64(left), staleEnd: now + int64(left+past)}
+	}
 	if left > 0 && v.Kind == l2.Live {
 		out.ahead = dueAhead{f.refreshing.from(now+int64(left), whole), now + int64(left), v.Token, f.values.encoded(v.Payload)}
 	}
 	if f.usesL1() {
 		out.expires = f.keep(f.key, copyOf{
 			value: out.value, negative: v.Kind == l2.Negative, encoded: f.values.encoded(v.Payload),
-			mark: out.mark, tags: out.tags, since: now, life: left, whole: whole, past: past, token: v.Token, validator: Validator(strings.Clone(v.Validator)),
+			mark: out.mark, tags: out.tags, since: now, life: left, whole: whole, past: past, age: age, token: v.Token, validator: Validator(strings.Clone(v.Validator)),
 		})
 	}
 	if v.Kind == l2.Live {
@@ -184,6 +188,15 @@ func (f *flight) vouchedUntil(v *l2.Value) (limit int64) {
 		}
 	}
 	return limit
+}
+
+// age is for how long a value has been in Redis; 0 if that is not known.
+func (f *flight) age(v *l2.Value, now int64) lifetime {
+	server, known := f.node.backplane.ServerAt(now)
+	if !known {
+		return 0
+	}
+	return time.Duration(max(0, server-v.Created)) * time.Microsecond
 }
 
 // grace is how long, in µs, the key's value may live on after a failover.

@@ -154,6 +154,7 @@ func (r *region) put(k keyspace.Key, p copyOf) int64 {
 		Cost:       size,
 		Token:      p.token,
 		Validator:  string(p.validator),
+		Span:       l1.SpanOf(expires - p.since + int64(p.age)),
 	})
 	if !kept {
 		return 0

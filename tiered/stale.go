@@ -54,6 +54,7 @@ type staleCopy struct {
 	mark   fence.Mark
 	tags   []fence.Mark
 	until  int64 // on the fences' clock; 0: there is none
+	made   int64 // on that clock too
 }
 
 func (cfg *Config[V]) validateStale() error {
@@ -182,9 +183,9 @@ func (r *region) serveStale(k keyspace.Key, kind flightKind, held *staleCopy) (o
 		if !valid || now >= held.until || !n.fences.ValidTags(held.tags, now) {
 			return out, false
 		}
-		out = outcome{value: held.value, source: SourceL2, mark: held.mark, stale: true}
+		out = outcome{value: held.value, source: SourceL2, mark: held.mark, stale: true, told: times{made: held.made, dated: true, staleEnd: held.until}}
 	case e != nil:
-		out = outcome{value: e.Value, source: SourceL1, mark: e.Mark, stale: true}
+		out = outcome{value: e.Value, source: SourceL1, mark: e.Mark, stale: true, told: timesOf(e)}
 	default:
 		return out, false
 	}
@@ -200,7 +201,8 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 	if !f.held.wanted || left <= 0 || v.Kind != l2.Live || v.Schema != f.schema || v.Codec != f.codec {
 		return
 	}
-	if age := over + time.Duration(v.SoftEnd-v.Created)*time.Microsecond; now-int64(age) < f.stale.bar(f.key.Hash).Load() {
+	made := now - int64(over) - (v.SoftEnd-v.Created)*int64(time.Microsecond)
+	if made < f.stale.bar(f.key.Hash).Load() {
 		return
 	}
 	var tags []fence.Mark
@@ -215,7 +217,7 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 		f.counters.undecodable.Add(1)
 		return
 	}
-	f.held.value, f.held.mark, f.held.tags, f.held.until = value, f.readMark(reply.Seq), tags, now+int64(left)
+	f.held.value, f.held.mark, f.held.tags, f.held.until, f.held.made = value, f.readMark(reply.Seq), tags, now+int64(left), made
 	if !f.usesL1() || f.held.mark.Generation == 0 || f.node.conflicted() {
 		return
 	}
@@ -226,7 +228,7 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 	if size := f.values.size(value, f.values.encoded(v.Payload)); size <= f.maxL1Bytes {
 		f.node.l1.Put(&l1.Entry{
 			Region: f.l1, Key: f.key.Name, Value: value, Mark: f.held.mark, Tags: tags,
-			Expires: now, StaleUntil: f.held.until, Cost: size, Token: v.Token, Validator: strings.Clone(v.Validator),
+			Expires: now, StaleUntil: f.held.until, Cost: size, Token: v.Token, Span: l1.SpanOf(now - made), Validator: strings.Clone(v.Validator),
 		})
 	}
 	if e, _ := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name); e != nil && e.Mark.Sequence() < f.held.mark.Sequence() {

@@ -201,6 +201,9 @@ func (r *Region[V]) peek(key string, hash uint64) (v V, hit, due bool, err error
 // miss answers a call that L1 has not answered, or (with options) was not yet
 // asked to.
 func (r *Region[V]) miss(ctx context.Context, key string, load func() loadFunc, c call, opts []Option) (v V, err error) {
+	if info := infoOf(opts); info != nil {
+		*info = Info{} // also if there is nothing to be told
+	}
 	if err := checkKey(key); err != nil {
 		return v, err
 	}
@@ -233,10 +236,7 @@ func (r *Region[V]) miss(ctx context.Context, key string, load func() loadFunc, 
 // unwrap makes an outcome, which is shared, the caller's own.
 func (r *Region[V]) unwrap(out *outcome, opts []Option) (v V, err error) {
 	if info := infoOf(opts); info != nil {
-		*info = Info{Source: out.source, Stale: out.stale}
-		if out.expires != 0 {
-			info.Remaining = max(0, time.Duration(out.expires-r.core.node.fences.Now()))
-		}
+		*info = r.core.info(out)
 	}
 	if out.err != nil {
 		return v, out.err
