@@ -125,9 +125,12 @@ type Config[V any] struct {
 	// ErrorTTL is how long a load's error is returned to those who ask for the
 	// key instead of loading again, by this instance, so that an origin that is
 	// down is not asked by everybody; 0 or less: not at all. It sees each error
-	// of a load but "not found" (see NegativeTTL), so it can tell them apart.
+	// of a load, so it can tell them apart: a [*LoadPanicError] (which stands
+	// without its Stack) and an [ErrLoadTimeout] too, but not "not found" (see
+	// NegativeTTL), and no context.Canceled, which says nothing of the origin.
+	// At most 16,384 errors stand at once.
 	// Values in Redis are served all the same, ForceLoad loads, and an
-	// invalidation of the key on this instance ends it. Defaults to none.
+	// invalidation of the key, on any instance, ends it. Defaults to none.
 	ErrorTTL func(err error) time.Duration
 	// TTLFor is the life of a value, known from the value. 0: TTL; negative:
 	// the value is not cached. WithTTL takes precedence.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/doppio-cache/doppio/internal/redistest"
 	"github.com/doppio-cache/doppio/tiered"
 )
 
@@ -143,4 +144,219 @@ func TestAnErrorFromBeforeADeleteDoesNotStand(t *testing.T) {
 		t.Errorf("the caller of that load got %v", err)
 	}
 	wants(t, r, "k", &source[int]{value: 7}, 7, tiered.SourceLoad)
+}
+
+// Each kind of error stands for as long as it is given, whatever it comes from.
+func TestEachKindOfErrorStandsForItsOwnTTL(t *testing.T) {
+	errBusy := errors.New("busy")
+	var seen []error
+	ttl := func(err error) time.Duration {
+		seen = append(seen, err)
+		var panicked *tiered.LoadPanicError
+		switch {
+		case errors.Is(err, errBusy):
+			return time.Second
+		case errors.As(err, &panicked):
+			return 10 * time.Second
+		case errors.Is(err, tiered.ErrLoadTimeout):
+			return 20 * time.Second
+		case errors.Is(err, errDown):
+			return time.Minute
+		}
+		return -1
+	}
+	loads := map[string]struct {
+		load  func(ctx context.Context) error
+		is    func(error) bool
+		stays time.Duration
+	}{
+		"busy":   {func(context.Context) error { return fmt.Errorf("503: %w", errBusy) }, func(err error) bool { return errors.Is(err, errBusy) }, time.Second},
+		"down":   {func(context.Context) error { return errDown }, func(err error) bool { return errors.Is(err, errDown) }, time.Minute},
+		"panics": {func(context.Context) error { panic("boom") }, func(err error) bool { var p *tiered.LoadPanicError; return errors.As(err, &p) }, 10 * time.Second},
+		"too slow": {
+			func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+			func(err error) bool { return errors.Is(err, tiered.ErrLoadTimeout) }, 20 * time.Second,
+		},
+		"another": {func(context.Context) error { return errors.New("another") }, func(err error) bool { return err != nil }, 0},
+		"gone":    {func(context.Context) error { return tiered.ErrNotFound }, func(err error) bool { return errors.Is(err, tiered.ErrAbsent) }, 0},
+	}
+	inBubble(t, func(t *testing.T, b *bubble) {
+		r := region(t, b.node(t), tiered.Config[int]{Name: "items", NegativeTTL: -1, LoadTimeout: time.Second, ErrorTTL: ttl})
+		for name, tt := range loads {
+			var calls atomic.Int64
+			ask := func() {
+				t.Helper()
+				_, err := r.GetOrLoad(t.Context(), name, func(ctx context.Context, _ string) (int, error) {
+					calls.Add(1)
+					return 0, tt.load(ctx)
+				})
+				if !tt.is(err) {
+					t.Errorf("%s: got %v", name, err)
+				}
+			}
+			ask()
+			if tt.stays == 0 {
+				continue
+			}
+			pass(tt.stays - near)
+			ask()
+			if n := calls.Load(); n != 1 {
+				t.Errorf("%s: %d loads while the error stands", name, n)
+			}
+			pass(2 * near)
+			if ask(); calls.Load() != 2 {
+				t.Errorf("%s: %d loads, want one more after it", name, calls.Load())
+			}
+		}
+	})
+	for _, err := range seen {
+		if errors.Is(err, tiered.ErrNotFound) {
+			t.Errorf("ErrorTTL is asked about %v", err)
+		}
+	}
+}
+
+// That somebody gave up says nothing of the origin, and stands for nobody.
+func TestACancellationNeverStands(t *testing.T) {
+	r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTL: func(error) time.Duration { return time.Hour }})
+	s := &source[int]{err: fmt.Errorf("query: %w", context.Canceled)}
+	for range 2 {
+		if _, _, err := read(t, r, "k", s); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	}
+	s.reads(t, 2)
+	// Callers who leave are not even asked about.
+	ctx, cancel := context.WithCancel(t.Context())
+	release := make(chan struct{})
+	_, err := r.GetOrLoad(ctx, "left", func(context.Context, string) (int, error) { cancel(); <-release; return 7, nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	close(release)
+	wants(t, r, "left", &source[int]{value: 8}, 7, tiered.SourceLoad)
+}
+
+// While an error stands, a call costs Redis a read: a value that another instance
+// has loaded is found. It takes no lease, so that others can load.
+func TestAnErrorStandsOnItsInstanceAlone(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		for _, many := range []bool{false, true} {
+			proxy := b.Proxy(t)
+			// The bound is long, so that no probe comes in between.
+			quiet := func(o *tiered.Options) { o.MaxStaleness = time.Hour }
+			here := instances(t, b, 1, quiet, func(o *tiered.Options) { o.Redis = proxy.Client(t) })[0]
+			there := instances(t, b, 1, quiet)[0]
+			name := fmt.Sprint("many ", many)
+			rs := regions(t, []*tiered.Node{here, there}, tiered.Config[int]{Name: name, ErrorTTL: downFor})
+			down, up := &source[int]{err: errDown}, &source[int]{value: 7}
+			ask := func() (int, error) {
+				if !many {
+					return rs[0].GetOrLoad(t.Context(), "k", down.load)
+				}
+				got, err := rs[0].GetOrLoadMany(t.Context(), []string{"k"}, func(ctx context.Context, keys []string) (map[string]int, error) {
+					_, err := down.load(ctx, keys[0])
+					return nil, err
+				})
+				return got["k"], err
+			}
+			if _, err := ask(); !errors.Is(err, errDown) {
+				t.Errorf("got %v", err)
+			}
+			// The lease is given back in the background.
+			eventually(t, "no lease is left", func() bool {
+				keys, err := b.Client(t).Keys(t.Context(), "*:l:*").Result()
+				return err == nil && len(keys) == 0
+			})
+			proxy.ResetCounts()
+			for range 3 {
+				if _, err := ask(); !errors.Is(err, errDown) {
+					t.Errorf("got %v", err)
+				}
+			}
+			if n := evals(proxy); n != 0 {
+				t.Errorf("%d scripts while the error stands", n)
+			}
+			down.reads(t, 1)
+			if got := rs[0].Stats(); got.ErrorHits != 3 || got.Loads != 1 {
+				t.Errorf("got %+v", got)
+			}
+			wants(t, rs[1], "k", up, 7, tiered.SourceLoad)
+			if v, err := ask(); v != 7 || err != nil {
+				t.Errorf("got %v, %v", v, err)
+			}
+		}
+	})
+}
+
+// What invalidates a key lets it be loaded, on whichever instance it is done.
+func TestInvalidationsEndAnErrorEverywhere(t *testing.T) {
+	for _, mode := range modes {
+		t.Run(mode.String(), func(t *testing.T) {
+			redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+				nodes := instances(t, b, 2)
+				rs := regions(t, nodes, tiered.Config[int]{Name: "items", Mode: mode, ErrorTTL: downFor})
+				ends := map[string]func(r *tiered.Region[int]) error{
+					"Delete": func(r *tiered.Region[int]) error { return r.Delete(t.Context(), "k") },
+					"Clear":  func(r *tiered.Region[int]) error { return r.Clear(t.Context()) },
+					"Expire": func(r *tiered.Region[int]) error { return r.Expire(t.Context(), "k") },
+				}
+				for name, end := range ends {
+					for i, r := range rs {
+						s := &source[int]{err: errDown}
+						for range 2 {
+							_, _, _ = read(t, rs[0], "k", s)
+						}
+						s.reads(t, 1)
+						if err := end(r); err != nil {
+							t.Fatal(err)
+						}
+						eventually(t, fmt.Sprintf("%s on instance %d is heard", name, i), func() bool {
+							_, _, _ = read(t, rs[0], "k", s)
+							return s.calls.Load() > 0
+						})
+						if err := rs[0].Delete(t.Context(), "k"); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// A function that panics is the error of the call, and of nothing else: the lease
+// is given back, and the key can be loaded.
+func TestErrorTTLThatPanics(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		r := region(t, instances(t, b, 1)[0], tiered.Config[int]{Name: "items", ErrorTTL: func(error) time.Duration { panic("boom") }})
+		down := &source[int]{err: errDown}
+		var panicked *tiered.LoadPanicError
+		if _, _, err := read(t, r, "k", down); !errors.As(err, &panicked) || panicked.Value != "boom" {
+			t.Errorf("got %v", err)
+		}
+		panicked = nil
+		_, err := r.GetOrLoadMany(t.Context(), []string{"k", "l"}, func(context.Context, []string) (map[string]int, error) {
+			return map[string]int{"l": 7}, errDown
+		})
+		if !errors.As(err, &panicked) || panicked.Key != "k" {
+			t.Errorf("got %v", err)
+		}
+		if v, err := r.Get(t.Context(), "l"); v != 7 || err != nil {
+			t.Errorf("the other key: %v, %v", v, err)
+		}
+		wants(t, r, "k", &source[int]{value: 7}, 7, tiered.SourceLoad)
+	})
+}
+
+// Who loads gets the stack of a panic; an error that stands does not hold it.
+func TestAStackDoesNotStand(t *testing.T) {
+	r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTL: func(error) time.Duration { return time.Hour }})
+	for i := range 2 {
+		_, err := r.GetOrLoad(t.Context(), "k", func(context.Context, string) (int, error) { panic(errDown) })
+		var panicked *tiered.LoadPanicError
+		if !errors.As(err, &panicked) || !errors.Is(err, errDown) || panicked.Key != "k" || (panicked.Stack == nil) != (i > 0) {
+			t.Errorf("got %+v", panicked)
+		}
+	}
 }

@@ -157,8 +157,7 @@ func (f *flight) brought(l loaded) *outcome {
 // not hold them longer than LoadTimeout. (That goroutine then ends when the
 // function does; what it brings is thrown away.)
 func (f *flight) callLoad(ctx context.Context, encode bool) (l loaded) {
-	if err := f.failures.recent(f.key.Name, f.node.fences.Now()); err != nil && f.kind != flightForce {
-		f.counters.errorHits.Add(1)
+	if err := f.standing(); err != nil {
 		return loaded{err: err, encoded: -1}
 	}
 	f.counters.loads.Add(1)
@@ -199,12 +198,7 @@ func (f *flight) callLoad(ctx context.Context, encode bool) (l loaded) {
 		// Also if the load was the first to say so: it is chance who is.
 		l.err = f.ended(ctx, l.err)
 	}
-	switch {
-	case l.err == nil || l.absent:
-		f.failures.forget(f.key.Name)
-	case f.node.fences.Passes(&f.stamp): // otherwise an invalidation has let the key be loaded again
-		f.failures.remember(f.key.Name, l.err, f.node.fences.Now())
-	}
+	f.concluded(&l)
 	return l
 }
 

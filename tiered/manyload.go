@@ -33,8 +33,7 @@ func (c *convoy) callLoad(ctx context.Context, riders []*rider) []loaded {
 	ls := make([]loaded, len(riders))
 	asking, at := make([]*rider, 0, len(riders)), make([]int, 0, len(riders))
 	for i, r := range riders {
-		if err := c.failures.recent(r.key.Name, c.node.fences.Now()); err != nil && r.kind != flightForce {
-			c.counters.errorHits.Add(1)
+		if err := r.standing(); err != nil {
 			ls[i] = loaded{err: err, encoded: -1}
 			continue
 		}
@@ -155,12 +154,7 @@ func (r *rider) loadOver(l *loaded) {
 		}
 	}()
 	r.loadEnded(l)
-	switch {
-	case l.err == nil || l.absent:
-		r.failures.forget(r.key.Name)
-	case r.node.fences.Passes(&r.stamp): // otherwise an invalidation has let the key be loaded again
-		r.failures.remember(r.key.Name, l.err, r.node.fences.Now())
-	}
+	r.concluded(l)
 }
 
 // panicked is what a load brings that has panicked, or called runtime.Goexit.

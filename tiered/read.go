@@ -65,11 +65,14 @@ func (f *flight) afterLook() step {
 		return step{out: f.failed(ErrNotFound)}
 	case f.verdict == foreign:
 		return f.aside(&f.reply)
-	case f.verdict == worthless:
-		return step{do: ask, refuse: f.reply.Value.Token}
-	default:
-		return step{do: ask}
 	}
+	if err := f.standing(); err != nil { // not to be loaded: let others have the lease
+		return step{out: &outcome{err: err, source: SourceLoad, stamp: f.stamp}}
+	}
+	if f.verdict == worthless {
+		return step{do: ask, refuse: f.reply.Value.Token}
+	}
+	return step{do: ask}
 }
 
 // verdict is what a reply of Redis is good for.
