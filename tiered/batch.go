@@ -194,14 +194,19 @@ func (r *Region[V]) missMany(ctx context.Context, missed []keyspace.Key, load ma
 // resolveMany is resolve for a call for several keys: there is no one value that
 // WithInfo could tell about.
 func resolveMany(op operation, r *region, opts []Option) (call, error) {
+	c, err := resolveManyFor(op, r.mode, opts)
+	if err == nil {
+		c.tags, err = r.tagsOf(opts)
+	}
+	return c, err
+}
+
+func resolveManyFor(op operation, mode Mode, opts []Option) (call, error) {
 	i := slices.IndexFunc(opts, func(o Option) bool { return o.kind == optInfo })
 	if i >= 0 {
 		return call{}, fmt.Errorf("%w: %s cannot be used with %sMany", ErrInvalidOption, optInfo, op)
 	}
-	c, err := resolve(op, r.mode, opts)
-	if err == nil {
-		c.tags, err = r.tagsOf(opts)
-	}
+	c, err := resolve(op, mode, opts)
 	if err != nil {
 		// It speaks of the call for one key.
 		return call{}, fmt.Errorf("%sMany: %w", op, err)

@@ -1,16 +1,22 @@
 package tiered
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
 
 // Cache is what services depend on. [*Region] is the real one; [Noop] always
-// loads. All methods are safe for concurrent use.
+// loads. All methods are safe for concurrent use. (Mutate, Expire, Refresh, LoadIf,
+// Warm, Cached and Stats need a *Region.)
 //
 // Keys are non-empty strings of at most [MaxKeyBytes] bytes; others are an
 // [ErrInvalidKey].
 type Cache[V any] interface {
 	// Get returns what the tiers have. If they have nothing, the error is
 	// [ErrNotFound]; if the origin is known to have no such thing, it is
-	// [ErrAbsent] (which is an ErrNotFound); if Redis was needed and could not
+	// [ErrAbsent] (for which errors.Is(err, ErrNotFound) holds, too); if Redis was needed and could not
 	// be used, it is [ErrUnavailable].
 	Get(ctx context.Context, key string, opts ...Option) (V, error)
 	// GetOrLoad returns what the tiers have, or calls load. Concurrent calls
@@ -38,43 +44,66 @@ type Cache[V any] interface {
 }
 
 // Noop returns a cache that holds nothing: Get never finds, GetOrLoad always
-// loads (each call for itself), Set and Delete do nothing, and so for calls of
-// several keys. For tests, and for
-// switching a cache off.
+// loads (each call for itself, on its own goroutine, with its own context), Set and
+// Delete do nothing, and so for calls of several keys. It is for switching a cache
+// off, and for tests. Errors are those that a region returns, for keys, tags and
+// options too. But it knows no [Config]: an error that only Config.NotFound declares
+// is returned as it is. Where that matters use a [Options].Local node.
 func Noop[V any]() Cache[V] { return noop[V]{} }
 
 type noop[V any] struct{}
 
 func (noop[V]) Get(_ context.Context, key string, opts ...Option) (V, error) {
 	var zero V
-	if info := infoOf(opts); info != nil {
-		*info = Info{}
-	}
-	if err := checkKey(key); err != nil {
+	if err := checkCall(opGet, key, opts); err != nil {
 		return zero, err
 	}
 	return zero, ErrNotFound
 }
 
-func (noop[V]) GetOrLoad(ctx context.Context, key string, load func(context.Context, string) (V, error), opts ...Option) (V, error) {
-	var zero V
-	info := infoOf(opts)
-	if info != nil {
-		*info = Info{}
+func (noop[V]) GetOrLoad(ctx context.Context, key string, load func(context.Context, string) (V, error), opts ...Option) (v V, err error) {
+	err = checkCall(opGetOrLoad, key, opts)
+	if err == nil && load == nil {
+		err = errNilLoad
 	}
-	if err := checkKey(key); err != nil {
-		return zero, err
+	if err != nil {
+		return v, err
 	}
-	if load == nil {
-		return zero, errNilLoad
-	}
-	if info != nil {
+	if info := infoOf(opts); info != nil {
 		info.Source = SourceLoad
 	}
-	return load(ctx, key)
+	defer func() {
+		if p := recover(); p != nil {
+			err = &LoadPanicError{Key: key, Value: p, Stack: debug.Stack()}
+		}
+	}()
+	v, err = load(ctx, key)
+	return v, absentIf(err)
 }
 
-func (noop[V]) Set(_ context.Context, key string, _ V, _ ...Option) error { return checkKey(key) }
+// absentIf makes an [ErrAbsent] of an error of a load which says that there is
+// nothing.
+func absentIf(err error) error {
+	if !errors.Is(err, ErrNotFound) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrAbsent, err)
+}
+
+func (noop[V]) Set(_ context.Context, key string, _ V, opts ...Option) error {
+	return checkCall(opSet, key, opts)
+}
+
+// checkCall is what a region checks before it does anything.
+func checkCall(op operation, key string, opts []Option) error {
+	if _, err := resolve(op, BothTiers, opts); err != nil {
+		return err
+	}
+	if info := infoOf(opts); info != nil {
+		*info = Info{}
+	}
+	return checkKey(key)
+}
 
 func (noop[V]) InvalidateTags(_ context.Context, tags ...string) error {
 	for _, tag := range tags {

@@ -2,6 +2,7 @@ package tieredtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,6 +28,7 @@ func (c Call) String() string {
 // records the calls made to it. It is safe for concurrent use.
 type Cache[V any] struct {
 	region *tiered.Region[V]
+	beside *tiered.Region[V] // loads while the cache is broken; holds nothing
 
 	mu     sync.Mutex
 	calls  []Call
@@ -41,11 +43,21 @@ func New[V any](tb testing.TB, cfg tiered.Config[V]) *Cache[V] {
 	if cfg.Name == "" {
 		cfg.Name = "test"
 	}
+	c := &Cache[V]{region: open(tb, cfg)}
+	// While the cache is broken nothing that it holds may answer.
+	cfg.StaleFor, cfg.SoftTimeout, cfg.RefreshAhead, cfg.SlidingTTL, cfg.ErrorTTL = 0, 0, 0, 0, nil
+	c.beside = open(tb, cfg)
+	return c
+}
+
+// open declares a region on a node of its own.
+func open[V any](tb testing.TB, cfg tiered.Config[V]) *tiered.Region[V] {
+	tb.Helper()
 	r, err := tiered.New(Open(tb), cfg)
 	if err != nil {
 		tb.Fatalf("tieredtest: %v", err)
 	}
-	return &Cache[V]{region: r}
+	return r
 }
 
 // Break makes the cache behave as one whose Redis is gone, until [Cache.Mend]:
@@ -97,7 +109,7 @@ func (c *Cache[V]) called(call Call) (broken error) {
 // pending is the error of an invalidation while the cache is broken; done is that
 // of carrying it out.
 func (c *Cache[V]) pending(broken, done error, keys, tags []string, region string) error {
-	if done != nil || broken == nil {
+	if done != nil || broken == nil || len(keys) == 0 && len(tags) == 0 && region == "" {
 		return done
 	}
 	e := &tiered.PendingError{Tags: tags, Region: region, Err: broken}
@@ -110,7 +122,9 @@ func (c *Cache[V]) pending(broken, done error, keys, tags []string, region strin
 // Get is part of [tiered.Cache].
 func (c *Cache[V]) Get(ctx context.Context, key string, opts ...tiered.Option) (v V, err error) {
 	if broken := c.called(Call{Method: "Get", Keys: []string{key}}); broken != nil {
-		_, _ = tiered.Noop[V]().Get(ctx, key, opts...) // which clears what WithInfo points to
+		if _, err := c.beside.Get(ctx, key, opts...); !errors.Is(err, tiered.ErrNotFound) && err != nil {
+			return v, err // of the call itself
+		}
 		return v, broken
 	}
 	return c.region.Get(ctx, key, opts...)
@@ -119,14 +133,22 @@ func (c *Cache[V]) Get(ctx context.Context, key string, opts ...tiered.Option) (
 // GetOrLoad is part of [tiered.Cache].
 func (c *Cache[V]) GetOrLoad(ctx context.Context, key string, load func(ctx context.Context, key string) (V, error), opts ...tiered.Option) (V, error) {
 	if broken := c.called(Call{Method: "GetOrLoad", Keys: []string{key}}); broken != nil {
-		return tiered.Noop[V]().GetOrLoad(ctx, key, load, opts...)
+		return c.beside.GetOrLoad(ctx, key, load, always(opts)...)
 	}
 	return c.region.GetOrLoad(ctx, key, load, opts...)
+}
+
+// always makes a call load whatever there is.
+func always(opts []tiered.Option) []tiered.Option {
+	return append(slices.Clone(opts), tiered.ForceLoad())
 }
 
 // Set is part of [tiered.Cache].
 func (c *Cache[V]) Set(ctx context.Context, key string, value V, opts ...tiered.Option) error {
 	if broken := c.called(Call{Method: "Set", Keys: []string{key}}); broken != nil {
+		if err := c.beside.Set(ctx, key, value, opts...); err != nil {
+			return err // of the call itself
+		}
 		return c.pending(broken, c.region.Delete(ctx, key), []string{key}, nil, "")
 	}
 	return c.region.Set(ctx, key, value, opts...)

@@ -29,6 +29,8 @@ func Conformance(t *testing.T, holds bool, open func(t *testing.T) tiered.Cache[
 		{"keys that are not valid", false, testInvalidKeys},
 		{"tags that are not valid", false, testInvalidTags},
 		{"no load function", false, testNoLoad},
+		{"a load that panics", false, testPanic},
+		{"options that make no sense", false, testInvalidOptions},
 		{"what WithInfo tells", false, testInfo},
 		{"what WithInfo tells of a value that is held", true, testInfoHeld},
 		{"many keys that are in no tier", false, testManyMissing},
@@ -122,7 +124,44 @@ func testLoadError(t *testing.T, c tiered.Cache[string]) {
 
 func testLoadFindsNothing(t *testing.T, c tiered.Cache[string]) {
 	_, err := c.GetOrLoad(t.Context(), "k", failing(fmt.Errorf("no k: %w", tiered.ErrNotFound)))
+	wantError(t, "GetOrLoad", err, tiered.ErrAbsent)
 	wantError(t, "GetOrLoad", err, tiered.ErrNotFound)
+}
+
+func testPanic(t *testing.T, c tiered.Cache[string]) {
+	_, err := c.GetOrLoad(t.Context(), "k", func(context.Context, string) (string, error) { panic("at the load") })
+	var panicked *tiered.LoadPanicError
+	if !errors.As(err, &panicked) || panicked.Value != "at the load" || panicked.Key != "k" {
+		t.Errorf("GetOrLoad of a load that panics: %v, want a LoadPanicError", err)
+	}
+	_, err = c.GetOrLoadMany(t.Context(), []string{"a", "b"}, func(context.Context, []string) (map[string]string, error) { panic("at the load") })
+	var batch *tiered.BatchError
+	if !errors.As(err, &batch) || len(batch.Errs) != 2 || !errors.As(batch.Errs["b"], &panicked) || panicked.Key != "b" {
+		t.Errorf("GetOrLoadMany of a load that panics: %v, want a LoadPanicError of each key", err)
+	}
+}
+
+// testInvalidOptions: what makes no sense is an error before anything is done.
+func testInvalidOptions(t *testing.T, c tiered.Cache[string]) {
+	ctx := t.Context()
+	calls := map[string]func(...tiered.Option) error{
+		"Get":       func(o ...tiered.Option) error { _, err := c.Get(ctx, "k", o...); return err },
+		"GetOrLoad": func(o ...tiered.Option) error { _, err := c.GetOrLoad(ctx, "k", never(t), o...); return err },
+		"Set":       func(o ...tiered.Option) error { return c.Set(ctx, "k", "v", o...) },
+		"GetMany":   func(o ...tiered.Option) error { _, err := c.GetMany(ctx, []string{"k"}, o...); return err },
+		"SetMany":   func(o ...tiered.Option) error { return c.SetMany(ctx, map[string]string{"k": "v"}, o...) },
+		"GetOrLoadMany": func(o ...tiered.Option) error {
+			_, err := c.GetOrLoadMany(ctx, []string{"k"}, func(context.Context, []string) (map[string]string, error) {
+				t.Error("the load was called")
+				return nil, nil
+			}, o...)
+			return err
+		},
+	}
+	for name, call := range calls {
+		wantError(t, name+" with the zero Option", call(tiered.Option{}), tiered.ErrInvalidOption)
+		wantError(t, name+" WithTTL(-1)", call(tiered.WithTTL(-1)), tiered.ErrInvalidOption)
+	}
 }
 
 func testInvalidKeys(t *testing.T, c tiered.Cache[string]) {

@@ -12,7 +12,10 @@ import (
 // GetMany is part of [tiered.Cache].
 func (c *Cache[V]) GetMany(ctx context.Context, keys []string, opts ...tiered.Option) (map[string]V, error) {
 	if broken := c.called(Call{Method: "GetMany", Keys: keys}); broken != nil {
-		_, err := tiered.Noop[V]().GetMany(ctx, keys)
+		_, err := c.beside.GetMany(ctx, keys, opts...)
+		if !forSingleKeys(err) {
+			return nil, err
+		}
 		return make(map[string]V), c.batch(err, keys, func(string) error { return broken })
 	}
 	return c.region.GetMany(ctx, keys, opts...)
@@ -21,7 +24,7 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, opts ...tiered.Op
 // GetOrLoadMany is part of [tiered.Cache].
 func (c *Cache[V]) GetOrLoadMany(ctx context.Context, keys []string, load func(ctx context.Context, keys []string) (map[string]V, error), opts ...tiered.Option) (map[string]V, error) {
 	if broken := c.called(Call{Method: "GetOrLoadMany", Keys: keys}); broken != nil {
-		return tiered.Noop[V]().GetOrLoadMany(ctx, keys, load, opts...)
+		return c.beside.GetOrLoadMany(ctx, keys, load, always(opts)...)
 	}
 	return c.region.GetOrLoadMany(ctx, keys, load, opts...)
 }
@@ -30,11 +33,21 @@ func (c *Cache[V]) GetOrLoadMany(ctx context.Context, keys []string, load func(c
 func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, opts ...tiered.Option) error {
 	keys := slices.Sorted(maps.Keys(values))
 	if broken := c.called(Call{Method: "SetMany", Keys: keys}); broken != nil {
-		return c.batch(nil, keys, func(key string) error {
+		err := c.beside.SetMany(ctx, values, opts...)
+		if !forSingleKeys(err) {
+			return err
+		}
+		return c.batch(err, keys, func(key string) error {
 			return c.pending(broken, c.region.Delete(ctx, key), []string{key}, nil, "")
 		})
 	}
 	return c.region.SetMany(ctx, values, opts...)
+}
+
+// forSingleKeys reports whether an error, or none, is not about the whole call.
+func forSingleKeys(err error) bool {
+	var batch *tiered.BatchError
+	return err == nil || errors.As(err, &batch)
 }
 
 // batch is the error of a call for keys each of which fails; err is about those

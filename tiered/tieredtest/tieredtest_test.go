@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/doppio-cache/doppio/internal/redistest"
 	"github.com/doppio-cache/doppio/tiered"
@@ -198,4 +200,78 @@ func ExampleNew() {
 	// Hello, Ada <nil>
 	// Hello, Ada <nil>
 	// [GetOrLoad["1"] GetOrLoad["1"]]
+}
+
+// A map has another encoding each time, which is no modification.
+func TestGuardOfMaps(t *testing.T) {
+	for _, modified := range []bool{false, true} {
+		r := &recorder{TB: t}
+		c := tieredtest.Guard(r, tieredtest.New(t, tiered.Config[map[string]int]{}))
+		v := map[string]int{}
+		for i := range 50 {
+			v[strconv.Itoa(i)] = i
+		}
+		must(t, c.Set(t.Context(), "k", v))
+		if modified {
+			v["7"]++
+		}
+		r.end()
+		if got := len(r.errors) > 0; got != modified {
+			t.Errorf("modified: %v; the guard says %q", modified, r.errors)
+		}
+	}
+}
+
+// A cache that is broken differs from one whose Redis is gone in nothing else.
+func TestBrokenCacheKeepsItsRules(t *testing.T) {
+	errNoRow := errors.New("no row")
+	c := tieredtest.New(t, tiered.Config[int]{NotFound: []error{errNoRow}, StaleFor: time.Hour})
+	load := func(context.Context, string) (int, error) { return 0, errNoRow }
+	_, err := c.GetOrLoad(t.Context(), "held", func(context.Context, string) (int, error) { return 1, nil })
+	must(t, err)
+	c.Break(nil)
+	if _, err := c.GetOrLoad(t.Context(), "k", load); !errors.Is(err, tiered.ErrAbsent) {
+		t.Errorf("a load that finds nothing, by Config.NotFound: %v", err)
+	}
+	if _, err := c.GetOrLoadMany(t.Context(), []string{"a"}, func(context.Context, []string) (map[string]int, error) { return nil, nil }); err != nil {
+		t.Errorf("a load of many keys that finds nothing: %v", err)
+	}
+	for range 2 {
+		if v, err := c.GetOrLoad(t.Context(), "held", func(context.Context, string) (int, error) { return 2, nil }); err != nil || v != 2 {
+			t.Errorf("got %d, %v, want what the load brings", v, err)
+		}
+	}
+	for name, err := range map[string]error{"Delete": c.Delete(t.Context()), "InvalidateTags": c.InvalidateTags(t.Context())} {
+		if err != nil {
+			t.Errorf("%s of nothing: %v", name, err)
+		}
+	}
+	if _, err := c.Get(t.Context(), ""); !errors.Is(err, tiered.ErrInvalidKey) {
+		t.Errorf("Get of an invalid key: %v", err)
+	}
+	if _, err := c.GetMany(t.Context(), []string{"k"}, tiered.WithTTL(time.Hour)); !errors.Is(err, tiered.ErrInvalidOption) {
+		t.Errorf("GetMany with an option that makes no sense: %v", err)
+	}
+	for name, err := range map[string]error{
+		"Set": c.Set(t.Context(), "k", 1, tiered.WithTTL(-1)), "SetMany": c.SetMany(t.Context(), map[string]int{"k": 1}, tiered.WithTTL(-1)),
+	} {
+		if !errors.Is(err, tiered.ErrInvalidOption) {
+			t.Errorf("%s with an option that makes no sense: %v", name, err)
+		}
+	}
+	var panicked *tiered.LoadPanicError
+	if _, err := c.GetOrLoad(t.Context(), "k", func(context.Context, string) (int, error) { panic("x") }); !errors.As(err, &panicked) {
+		t.Errorf("a load that panics: %v", err)
+	}
+	c.Mend()
+	if v, err := c.Get(t.Context(), "held"); err != nil || v != 1 {
+		t.Errorf("after Mend %d, %v, want what was held before", v, err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
