@@ -87,7 +87,7 @@ func (r *region) info(out *outcome) Info {
 		t.end = out.expires
 	}
 	info := Info{Source: out.source, Stale: out.stale, Validator: Validator(strings.Clone(string(out.validator)))}
-	if t.end > now && !out.stale {
+	if t.end > now {
 		info.Remaining = time.Duration(t.end - now)
 	}
 	if t.dated {
