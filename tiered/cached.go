@@ -3,9 +3,16 @@ package tiered
 import "iter"
 
 // Cached are the keys and values that this instance's L1 would answer with now,
-// in no order. It is for people who look for something: it looks at all of L1
-// before it yields the first value. Negative entries are left out. It holds no lock while it yields, and a value is looked at once more before
-// it is yielded: none was invalidated, or past its life, at that moment.
+// in no order. It is for people who look for something: it looks at all of L1, of
+// all regions, before it yields the first value. Negative entries are left out.
+// Without an L1, and on a closed node, there is nothing.
+//
+// It holds no lock while it yields, and a value is looked at once more before
+// it is yielded: none was invalidated, or past its life, at that moment. What has
+// come since the iteration began may be missing.
+//
+// It counts no hits, keeps no sliding value alive and starts no refresh. To
+// Ristretto's admission policy it is one reading of each key.
 func (r *Region[V]) Cached() iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {
 		if r == nil || !r.core.usesL1() {

@@ -2,6 +2,7 @@ package tiered_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -66,6 +67,109 @@ func TestCachedLeavesOutWhatHasExpired(t *testing.T) {
 	})
 }
 
+// What is invalidated, or replaced, while somebody iterates is not yielded after
+// that.
+func TestCachedWhileValuesChange(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		n := instances(t, b, 1)[0]
+		r := region(t, n, tiered.Config[int]{Name: "items", Jitter: -1})
+		keys := manyNames(50)
+		fill := func(v int) {
+			values := make(map[string]int)
+			for _, k := range keys {
+				values[k] = v
+			}
+			if err := r.SetMany(t.Context(), values); err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range keys {
+				settles(t, r, k)
+			}
+		}
+		fill(1)
+		old := 0
+		for _, v := range r.Cached() {
+			switch v {
+			case 1:
+				old++
+				fill(2)
+			case 2:
+			default:
+				t.Errorf("got %d", v)
+			}
+		}
+		if old != 1 {
+			t.Errorf("%d old values", old)
+		}
+		yielded := 0
+		for range r.Cached() {
+			if yielded++; yielded == 1 {
+				if err := r.Delete(t.Context(), keys...); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if yielded != 1 {
+			t.Errorf("%d values were yielded, though all were deleted at the first", yielded)
+		}
+		fill(3)
+		yielded = 0
+		for range r.Cached() {
+			if yielded++; yielded == 1 {
+				if err := n.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if yielded != 1 {
+			t.Errorf("%d values were yielded, though the node was closed at the first", yielded)
+		}
+	})
+}
+
+// To look is not to read: nothing is counted, kept alive or loaded for it.
+func TestCachedIsNoRead(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		r := region(t, b.node(t), tiered.Config[int]{
+			Name: "items", Jitter: -1, TTL: time.Hour, SlidingTTL: 10 * time.Minute, RefreshAhead: 0.01,
+		})
+		s := &source[int]{value: 7}
+		wants(t, r, "k", s, 7, tiered.SourceLoad)
+		pass(time.Second)
+		before := r.Stats()
+		for range 20 {
+			pass(time.Minute)
+			for k, v := range r.Cached() {
+				if k != "k" || v != 7 {
+					t.Errorf("%s has %d", k, v)
+				}
+			}
+		}
+		if after := r.Stats(); after.L1Hits != before.L1Hits || after.L1Misses != before.L1Misses || after.Refreshes != 0 {
+			t.Errorf("from %+v to %+v", before, after)
+		}
+		s.reads(t, 1)
+		if _, err := r.Get(t.Context(), "k"); !errors.Is(err, tiered.ErrNotFound) {
+			t.Errorf("a value that nobody has read is still there: %v", err)
+		}
+	})
+}
+
+// What is yielded is the caller's own, where values are cloned.
+func TestCachedClones(t *testing.T) {
+	r := region(t, local(t), tiered.Config[[]int]{Name: "items", Clone: slices.Clone[[]int]})
+	if err := r.Set(t.Context(), "k", []int{1}); err != nil {
+		t.Fatal(err)
+	}
+	settles(t, r, "k")
+	for _, v := range r.Cached() {
+		v[0] = 2
+	}
+	if v, err := r.Get(t.Context(), "k"); err != nil || v[0] != 1 {
+		t.Errorf("got %v, %v", v, err)
+	}
+}
+
 func TestCachedOfNothing(t *testing.T) {
 	n := local(t)
 	r := region(t, n, tiered.Config[int]{Name: "items"})
@@ -74,6 +178,13 @@ func TestCachedOfNothing(t *testing.T) {
 	}
 	for range r.Cached() {
 		t.Error("a closed node has values")
+	}
+	aside := region(t, instances(t, redistest.Mini(t), 1)[0], tiered.Config[int]{Name: "items", Mode: tiered.L2Only})
+	if err := aside.Set(t.Context(), "k", 1); err != nil {
+		t.Fatal(err)
+	}
+	for range aside.Cached() {
+		t.Error("a region without L1 has values there")
 	}
 	for range (*tiered.Region[int])(nil).Cached() {
 		t.Error("a nil region has values")
