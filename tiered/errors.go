@@ -12,7 +12,9 @@ var (
 	// or not, to say that the origin has no such thing.
 	ErrNotFound = errors.New("doppio: not found")
 	// ErrAbsent says that the origin is known to have no such thing (a
-	// negative entry, or a load that has just said so). It is an ErrNotFound.
+	// negative entry, or a load that has just said so): errors.Is(err, ErrNotFound)
+	// holds, too. Test for this one, and not for the error that your load returned:
+	// that is wrapped in the answer of the call that loaded, and is not remembered.
 	ErrAbsent = fmt.Errorf("%w: known to be absent", ErrNotFound)
 	// ErrUnchanged is what the load of [Region.LoadIf] returns to say that the value
 	// is what it was. Where there was none it is an error like any other.
@@ -21,12 +23,17 @@ var (
 	ErrClosed = errors.New("doppio: node is closed")
 	// ErrUnavailable says that the shared tier was needed and could not be used.
 	ErrUnavailable = errors.New("doppio: shared tier is unavailable")
+	// ErrLayout says that other instances use another number of partitions under the
+	// same prefix, see [Options].Partitions. What it keeps from happening is an
+	// ErrUnavailable, too.
+	ErrLayout = errors.New("doppio: other instances use another layout")
 	// ErrInvalidKey says that a key is empty or longer than [MaxKeyBytes].
 	ErrInvalidKey = errors.New("doppio: invalid key")
 	// ErrInvalidTag says that a tag is empty or longer than [MaxTagBytes], or
 	// that there are more than [MaxTags] of them.
 	ErrInvalidTag = errors.New("doppio: invalid tag")
-	// ErrInvalidOption says that an [Option] makes no sense for the call.
+	// ErrInvalidOption says that an [Option] makes no sense for the call, or that a
+	// function or receiver that the call needs is nil.
 	ErrInvalidOption = errors.New("doppio: invalid option")
 	// ErrLoadTimeout says that a load took longer than Config.LoadTimeout. It
 	// is a [context.DeadlineExceeded] too.
@@ -37,7 +44,8 @@ var (
 // happened or not. It is queued in this process and is sent again until it
 // succeeds, so there is nothing to be repeated by the caller. Until then this
 // instance neither serves nor stores the keys' cached values; other instances
-// may serve what they have.
+// may serve what they have. errors.Is(err, ErrUnavailable) holds, too. Its fields
+// must not be modified.
 type PendingError struct {
 	Refs   []Ref    // keys that are queued
 	Tags   []string // tags that are

@@ -165,11 +165,12 @@ func (n *Node) settle(ctx context.Context) error {
 	return nil
 }
 
-// Ready waits until the node hears invalidations, so that a service can start
-// warm. It is for start-up, not for a readiness probe: a node that is not
-// ready answers all the same, only slower. Its error wraps ctx's and says what
-// is missing; at once if other instances use another layout, see
-// [Options.Partitions].
+// Ready waits until the node hears invalidations, so that a service starts with a
+// cache that it may use. (It loads nothing: see [Region.Warm].) It is for start-up,
+// not for a readiness probe: a node that is not ready answers all the same, only
+// slower. Its error wraps ctx's and says what is missing; it is [ErrClosed] if the
+// node is closed meanwhile, and [ErrLayout], at once, if other instances use another
+// layout.
 func (n *Node) Ready(ctx context.Context) error {
 	switch {
 	case n == nil:
@@ -179,11 +180,12 @@ func (n *Node) Ready(ctx context.Context) error {
 	case n.backplane == nil:
 		return nil
 	}
-	return n.backplane.Ready(ctx)
+	return named(n.backplane.Ready(ctx))
 }
 
 // Ref names a key of a region for [Node.Delete]. Neither is checked before it
-// is used, and the region need not be declared in this process.
+// is used, and the region need not be declared in this process, unless it has a
+// Config.OriginLag: then no tombstone is left.
 func (n *Node) Ref(region, key string) Ref { return Ref{region: region, key: key} }
 
 // Close stops everything at once: calls that wait return [ErrClosed],

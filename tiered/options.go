@@ -29,11 +29,18 @@ const minL1Bytes = 64 << 10
 // Options configure a [Node].
 type Options struct {
 	// Redis is the shared tier: a *redis.Client (also behind Sentinel) or a
-	// *redis.ClusterClient. The node never dials by itself and never closes
-	// it. Required unless Local.
+	// *redis.ClusterClient of a Redis 6.2 or newer. The node never dials by itself
+	// and never closes it. Hooks must be added before Open. *redis.Ring is refused,
+	// and so are clients that read from replicas (ReadOnly, RouteByLatency,
+	// RouteRandomly). Required unless Local.
+	//
+	// The user that it logs in as must be allowed scripts (EVAL, EVALSHA), keys and
+	// the channel under Prefix, PUBLISH and SUBSCRIBE, and INFO: without INFO a change
+	// of primary is not noticed. See "In production" in the README.
 	Redis redis.UniversalClient
-	// Local makes this instance cache for itself alone, in L1 only. Redis must
-	// then be nil.
+	// Local makes this instance cache for itself alone, in L1 only: every region is
+	// L1Only. Redis must then be nil; Partitions, MaxStaleness and L2Timeout do not
+	// matter.
 	Local bool
 	// Prefix is required: the application's name, the first part of every
 	// Redis key and channel. At most 256 bytes, no '{' or '}'.
@@ -43,11 +50,17 @@ type Options struct {
 	L1MaxBytes int64
 	// MaxStaleness is the bound D of the guarantees: no read that begins more
 	// than D after an invalidation was confirmed returns an older value,
-	// whatever was lost. The node probes Redis four times per D. Defaults to
-	// 5s; at least 100ms.
+	// whatever was lost. The node probes Redis four times per D, with one small
+	// script for each partition (on a single server one for all). It is also for
+	// how long reads are answered by L1 when Redis is gone. Defaults to 5s; at
+	// least 100ms.
 	MaxStaleness time.Duration
-	// Partitions is the number of sequences that keys are spread over.
-	// Defaults to 32; 1 to 256. All instances must agree.
+	// Partitions is the number of sequences that keys are spread over. More of them
+	// let a lost message, a Clear or a full retry queue void less, and make a probe
+	// longer. Defaults to 32; 1 to 256. There is little reason to change it.
+	//
+	// Prefix and Partitions are the layout. All instances with the same Prefix must
+	// agree: one that differs from those that live caches nothing (see [ErrLayout]).
 	Partitions int
 	// L2Timeout limits one round trip to Redis, whatever the client's own
 	// settings are. Defaults to 250ms.
@@ -61,7 +74,9 @@ type Options struct {
 }
 
 // Observer is told of the slow operations: put tracing spans and metrics
-// there. It must be safe for concurrent use.
+// there. It must be safe for concurrent use, and must not block. What is done in the
+// background (probes, retries, touches of sliding values, releases of leases) is in
+// [Stats] and not told.
 type Observer interface {
 	// Observe is called before an operation. The operation runs under the
 	// context that it returns (return ctx if there is nothing to add). The

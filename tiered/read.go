@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/invalidation"
 	"github.com/doppio-cache/doppio/l2"
 )
 
@@ -296,11 +297,23 @@ func (n *Node) pause(d time.Duration) bool {
 // unavailable wraps why Redis was not used, so that it is an [ErrUnavailable],
 // or an [ErrClosed] if that is why.
 func unavailable(cause error) error {
-	switch {
-	case cause == nil:
+	if cause == nil {
 		return ErrUnavailable
-	case errors.Is(cause, l2.ErrClosed):
-		return fmt.Errorf("%w: %w", ErrClosed, cause)
+	}
+	if cause = named(cause); errors.Is(cause, ErrClosed) {
+		return cause
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, cause)
+}
+
+// named makes an error that a caller can test for of one of the tiers', if there is
+// one for it.
+func named(err error) error {
+	switch {
+	case errors.Is(err, l2.ErrClosed) || errors.Is(err, invalidation.ErrClosed):
+		return fmt.Errorf("%w: %w", ErrClosed, err)
+	case errors.Is(err, invalidation.ErrLayout):
+		return fmt.Errorf("%w: %w", ErrLayout, err)
+	}
+	return err
 }

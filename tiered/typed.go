@@ -11,9 +11,9 @@ import (
 )
 
 var (
-	errNilKey    = errors.New("doppio: key function is nil")
-	errNilLoad   = errors.New("doppio: load function is nil")
-	errNilRegion = errors.New("doppio: nil Region (did New return an error?)")
+	errNilKey    = fmt.Errorf("%w: the key function is nil", ErrInvalidOption)
+	errNilLoad   = fmt.Errorf("%w: the load function is nil", ErrInvalidOption)
+	errNilRegion = fmt.Errorf("%w: the Region is nil (did New return an error?)", ErrInvalidOption)
 )
 
 // Region is one kind of value in the cache. Make one with [New]. It is safe for
