@@ -7,6 +7,8 @@
 // There is no code here. The API is in package
 // [github.com/doppio-cache/doppio/tiered]; start with tiered.Open and
 // tiered.New. The encodings of values are in
-// [github.com/doppio-cache/doppio/codec]. The remaining packages (l1, l2,
-// invalidation) are the parts that tiered composes.
+// [github.com/doppio-cache/doppio/codec]. What the unit tests of a service need is
+// in [github.com/doppio-cache/doppio/tiered/tieredtest]. The remaining packages (l1,
+// l2, invalidation) are the parts that tiered composes: they are not for use by
+// themselves, and may change in any release.
 package doppio

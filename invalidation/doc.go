@@ -1,6 +1,9 @@
 // Package invalidation announces invalidations, hears those of other
 // instances, and makes certain that it has heard them.
 //
+// It is a part of package tiered and not for use by itself: its constructor takes
+// internal types, and it may change in any release.
+//
 // Every invalidation is counted in Redis: the script that removes a value
 // takes the next number of the partition's sequence and publishes it with the
 // hashes of the keys concerned, as one [Message]. A [Backplane] feeds the

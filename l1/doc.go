@@ -2,6 +2,9 @@
 // cache that all regions share, each judged by the fences at the moment it is
 // read.
 //
+// It is a part of package tiered and not for use by itself: its constructor takes
+// an internal type, and it may change in any release.
+//
 // # Guarantees
 //
 //   - [Cache.Get] returns an entry only if it was put under that region and key

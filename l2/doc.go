@@ -1,6 +1,9 @@
 // Package l2 is the shared tier of the cache: values, leases and invalidations
 // in Redis. It speaks bytes.
 //
+// It is a part of package tiered and not for use by itself: its constructor takes
+// an internal type, and it may change in any release.
+//
 // A [Store] reads values ([Store.Get]), gives the permission to load one
 // ([Store.GetOrLease]), stores what was loaded under that permission
 // ([Store.Fill]), and invalidates ([Store.Invalidate], [Store.InvalidateAll],

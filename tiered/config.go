@@ -52,16 +52,22 @@ func (m Mode) String() string {
 	}
 }
 
-// Config describes a region: one kind of value.
+// Config describes a region: one kind of value. Only Name is required.
+//
+// Its functions are called by many goroutines at once, must not block, and must not
+// call the region. One that panics during a load is a [*LoadPanicError] of that load;
+// in Set, and in Clone at a hit, the panic reaches the caller.
 type Config[V any] struct {
 	// Name is required. It is part of every Redis key and of metrics, and must
 	// be the same on all instances: at most 128 bytes, no ':'.
 	Name string
-	// TTL is the life of a value in both tiers. Defaults to 5m.
+	// TTL is the life of a value in both tiers; at most 100 years. Defaults to 5m.
 	TTL time.Duration
 	// SlidingTTL, if set, is how long a value that nobody reads stays: between
 	// this and half as much again after it was read for the last time, on any
-	// instance. TTL remains the limit, and must be longer. Defaults to 0: off.
+	// instance. TTL remains the limit, and must be longer than this. It costs at most
+	// four small writes to Redis per SlidingTTL, for each value in use and each
+	// instance that uses it. At least 100ms. Defaults to 0: off.
 	SlidingTTL time.Duration
 	// L1TTL caps the life in L1. It must not be longer than TTL. Defaults to TTL.
 	L1TTL time.Duration
@@ -73,11 +79,12 @@ type Config[V any] struct {
 	// Defaults to 30s; negative: not at all.
 	NegativeTTL time.Duration
 	// NotFound are errors of the load that mean that the origin has no such
-	// thing (sql.ErrNoRows, your domain's), besides ErrNotFound.
+	// thing (sql.ErrNoRows, your domain's), besides ErrNotFound. Defaults to none.
 	NotFound []error
 	// StaleFor is how long past its life a value may be served when the load
 	// that should replace it fails. A value that was invalidated is gone, never
-	// stale. Defaults to 0: never. See [Info].Stale.
+	// stale. Values stay in Redis for that much longer, and a load that replaces one
+	// is announced. Defaults to 0: never. See [Info].Stale.
 	StaleFor time.Duration
 	// SoftTimeout is how long a call waits for a load while there is a value that
 	// StaleFor allows to be served; then it is, and the load goes on. It must be
@@ -85,34 +92,40 @@ type Config[V any] struct {
 	SoftTimeout time.Duration
 	// RefreshAhead is the share of a value's life, between 0 and 1, after which a
 	// GetOrLoad that hits it starts one load in the background, in the whole fleet.
-	// Readers do not wait for it. Defaults to 0: off.
+	// Readers do not wait for it. The origin is loaded from up to 1/RefreshAhead as
+	// often; each refresh is announced, and read from Redis by each instance that uses
+	// the value. Defaults to 0: off.
 	RefreshAhead float64
 	// LoadTimeout limits one load, and how long a call waits for another
 	// instance's load before it loads by itself. Defaults to 30s.
 	LoadTimeout time.Duration
-	// WriteTimeout limits one write of [Region.Mutate], and is how long the keys
-	// stay uncached if the process dies in the middle of one. Defaults to 10s.
+	// WriteTimeout limits one write of [Region.Mutate]; its keys stay uncached for two
+	// seconds more than that if the process dies in the middle. Defaults to 10s.
 	WriteTimeout time.Duration
 	// OriginLag is how far behind the origin that loads read may be, where that is
 	// a replica: a value that is loaded within that time after an invalidation
 	// of its key may be the old one, and is not kept. Until then each read of
 	// the key loads. Every instance that invalidates keys of the region must
 	// have declared it with the same OriginLag, and Redis must not evict keys
-	// (noeviction). Without Redis it is kept for MaxStaleness. There is no telling which keys
-	// a tag or a Clear concerns, so that a region with OriginLag has neither.
+	// (noeviction). Without Redis what is loaded is kept for MaxStaleness. There is
+	// no telling which keys a tag or a Clear concerns, so that such a region has
+	// neither: Tags with it is an error of New, WithTags an [ErrInvalidOption], Clear
+	// an [errors.ErrUnsupported]. An error in L1Only regions and Local nodes.
 	// Defaults to 0: loads read what was committed.
 	OriginLag time.Duration
 	// RevalidateFor is how long past its life a value that [Region.LoadIf] has
 	// stored with a validator stays in Redis, so that the origin can be asked
-	// whether it is unchanged. It is not served for that. In L1 it stays until there
-	// is no more room. Defaults to TTL, or StaleFor if that is longer; negative: as long as StaleFor.
+	// whether it is unchanged. It is not served for that. (In L1 it stays until there
+	// is no more room.) Defaults to TTL, or StaleFor if that is longer; negative: as
+	// long as StaleFor.
 	RevalidateFor time.Duration
 	// MaxL1Bytes is the size of the largest value that is kept in L1; larger
 	// ones live in L2 only. Defaults to Options.L1MaxBytes/64.
 	MaxL1Bytes int64
 	// Size is the number of bytes that a value takes in L1. Defaults to its
-	// encoded size; the overhead of an entry is added in either case. A region
-	// that is L1Only and has no Size encodes each loaded value just to know.
+	// encoded size; the overhead of an entry is added in either case, and below 0
+	// counts as 0. A region that is L1Only and has no Size encodes each loaded value
+	// just to know.
 	Size func(V) int64
 	// Codec encodes values for Redis. Defaults to codec.MsgPack.
 	Codec codec.Codec
@@ -133,7 +146,7 @@ type Config[V any] struct {
 	// invalidation of the key, on any instance, ends it. Defaults to none.
 	ErrorTTL func(err error) time.Duration
 	// TTLFor is the life of a value, known from the value. 0: TTL; negative:
-	// the value is not cached. WithTTL takes precedence.
+	// the value is not cached. WithTTL takes precedence. Defaults to none.
 	TTLFor func(key string, v V) time.Duration
 	// Tags are tags that are known from the value, besides those that WithTags
 	// gives: see [Node.InvalidateTags]. A value with an invalid one is not
@@ -141,8 +154,8 @@ type Config[V any] struct {
 	// and its name and 10 bytes in Redis. Defaults to none.
 	Tags func(key string, v V) []string
 	// Clone makes every value that crosses the API the caller's own: what
-	// hits, waiters and the loading caller get, and what Set stores. Defaults
-	// to sharing: do not modify what you get.
+	// hits, waiters and the loading caller get, and what Set stores. It costs a copy
+	// at each hit; see codec.Cloner. Defaults to sharing: do not modify what you get.
 	Clone func(V) V
 	// Mode says which tiers are used. Defaults to BothTiers.
 	Mode Mode

@@ -8,6 +8,18 @@
 // instances. A write to the origin is followed by [Node.Delete], which counts
 // and announces an invalidation in Redis.
 //
+// # Words
+//
+//   - tier: memory (L1) or Redis (L2); the origin is what loads read.
+//   - hit, miss: a tier has the value, or not. A negative entry is a hit that says
+//     that the origin has no such thing.
+//   - partition: keys are spread over so many sequences of numbers in Redis, and an
+//     invalidation takes the next number of its key's partition.
+//   - lease: of a key, the permission to load it and to store what was loaded; of a
+//     partition, the time up to which an instance has heard of everything.
+//   - stale: past its life, and only that; what was invalidated is gone.
+//   - layout: what instances must agree about, the prefix and the partitions.
+//
 // # Guarantees
 //
 // D is Options.MaxStaleness.

@@ -12,7 +12,8 @@ import (
 const MaxKeyBytes = 1024
 
 // Key joins the parts of a composite key with ':'. A ':' or '\' inside a part
-// is escaped with '\', so different parts never give the same key:
+// is escaped with '\', so different parts never give the same key (but for no part at
+// all and one that is empty, which both give the empty key, an [ErrInvalidKey]):
 //
 //	Key("a:b", "c") // `a\:b:c`
 //	Key("a", "b:c") // `a:b\:c`

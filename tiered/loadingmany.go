@@ -22,7 +22,7 @@ const DefaultMaxBatch = 100
 type Coalescing struct {
 	// MaxWait is how long the first of the misses waits for others, a few
 	// milliseconds; it is added to the time that every miss takes. Defaults to
-	// 0: single misses are not gathered.
+	// 0: single misses are not gathered, and a MaxBatch is an error.
 	MaxWait time.Duration
 	// MaxBatch is the most keys of one load; when there are so many it begins at
 	// once. Defaults to 100. (It does not limit the loads of GetMany.)

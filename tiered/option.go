@@ -25,29 +25,32 @@ const (
 )
 
 // WithTTL is the life of the value that the call stores, in place of
-// Config.TTL and Config.TTLFor. It must be positive. For GetOrLoad and Set. In
-// a GetOrLoad that joins a load under way, that load's life counts.
+// Config.TTL and Config.TTLFor. It must be positive. In a call that joins a load
+// under way, that load's life counts; in a load that gathers misses ([Coalescing]),
+// that of each miss. For GetOrLoad, LoadIf, GetOrLoadMany, Set and SetMany.
+// (Loading.Get and Loading.GetMany count as GetOrLoad and GetOrLoadMany.)
 func WithTTL(ttl time.Duration) Option { return Option{kind: optTTL, ttl: ttl} }
 
-// WithInfo fills in where the value came from, and how long it lives. For Get and
-// GetOrLoad. A call for several keys has several values, and takes none.
+// WithInfo fills in where the value came from, and how long it lives. For Get,
+// GetOrLoad and LoadIf. A call for several keys has several values, and takes none.
 func WithInfo(info *Info) Option { return Option{kind: optInfo, info: info} }
 
 // BypassL1 reads past this instance's memory: what the call returns was in
-// Redis, or was loaded, after the call began. For Get and GetOrLoad of a
-// region that uses Redis.
+// Redis, or was loaded, after the call began. For Get, GetMany, GetOrLoad, LoadIf and
+// GetOrLoadMany of a region that uses Redis.
 func BypassL1() Option { return Option{kind: optBypassL1} }
 
 // ForceLoad loads even if the value is cached, and replaces the cached value
 // on all instances. The load begins after the call. (In a region that lives in L1
 // alone it ends the copies of all instances, and nothing takes their place.) For
-// GetOrLoad.
+// GetOrLoad, LoadIf and GetOrLoadMany.
 func ForceLoad() Option { return Option{kind: optForceLoad} }
 
 // WithTags adds to the tags of the value that the call stores, besides those of
-// Config.Tags: see [Node.InvalidateTags]. A negative entry has these alone. For
-// GetOrLoad and Set. In a GetOrLoad that joins a load under way, that load's
-// tags count.
+// Config.Tags: see [Node.InvalidateTags]. A negative entry has these alone. They
+// belong to the call: another call that loads the key must give them again. In a
+// call that joins a load under way, that load's tags count. An error in a region with
+// Config.OriginLag. For GetOrLoad, LoadIf, GetOrLoadMany, Set and SetMany.
 func WithTags(tags ...string) Option { return Option{kind: optTags, tags: tags} }
 
 // operation is what an option is used for.

@@ -7,10 +7,16 @@ import (
 	"github.com/doppio-cache/doppio/invalidation"
 )
 
-// Histogram is a snapshot of a distribution of durations.
+// Histogram is a snapshot of a distribution of durations: Count of them, their Sum,
+// and Buckets, each with an UpperBound and the Count of those up to it that are in no
+// bucket before. Mean() and Quantile(q), with q from 0 to 1, are made of these; String()
+// is a summary. A quantile is known to within an eighth of itself, from 10 µs to 63 s.
 type Histogram = histogram.Snapshot
 
-// Flushes counts how often the copies of a partition were voided, by cause.
+// Flushes counts how often the copies of a partition were voided, by cause: Lost (a
+// probe found messages missing), Failover, Rewound and Restarted (the sequence went
+// back, or was lost), Overflow (of the retry queue), Layout, Announced (by a Clear,
+// or an overflow elsewhere).
 type Flushes = invalidation.Flushes
 
 // Stats is a snapshot of a node. See [Node.Stats].
@@ -19,7 +25,7 @@ type Stats struct {
 	L1      L1Stats
 
 	// Invalidations.
-	Sent            uint64    // calls of this instance that Redis confirmed at once, by partition
+	Sent            uint64    // invalidations of this instance that Redis confirmed at once, one for each partition that a call concerns
 	Received        uint64    // messages heard, this instance's own included
 	Lag             Histogram // from the server's time of an invalidation to its being applied here
 	Gaps            uint64    // messages found missing because a later one came
@@ -30,7 +36,9 @@ type Stats struct {
 	Flushes Flushes
 
 	// Unreadable counts the times that Redis had something at a value's key
-	// that is no value of ours: foreign, truncated, changed or of another layout.
+	// that is no value of Doppio's: somebody else's, truncated, changed, or of another
+	// version's layout. (Foreign, Undecodable and Doubted of [RegionStats] are values of
+	// Doppio's.)
 	Unreadable uint64
 
 	Degraded       bool   // this instance cannot use Redis, or does not know whether it has heard everything
