@@ -47,6 +47,8 @@ func (f *flight) offer(l loaded, lease l2.Lease) (o offer, ok bool) {
 func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
 	out, l, lease, since := o.out, o.loaded, o.lease, o.since
 	switch {
+	case err != nil && f.replacesAhead():
+		return false
 	case err != nil:
 		// It may have been stored or not. The copy is as of the lease's grant,
 		// but with Redis out of reach it lives like any that is made alone.
@@ -71,10 +73,19 @@ func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
 // of its tags.
 func (f *flight) keepAlone(out *outcome, l loaded, mark fence.Mark, since int64) {
 	f.counters.fillsRejected.Add(1)
+	if f.replacesAhead() {
+		return
+	}
 	out.mark = mark.Detach()
 	l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
 	out.expires = f.keep(f.key, f.copyOf(&l, out.mark, since))
 }
+
+// replacesAhead reports whether the flight loads ahead of time what Redis has. What
+// it brings is in no tier unless Redis has taken it. Kept in L1 for the bound it
+// would be served; then what Redis still has would be, whose life is not over. And
+// nobody waits for the flight, so that nobody misses anything.
+func (f *flight) replacesAhead() bool { return f.ahead && f.usesL2() }
 
 func fillOf(r *region, l loaded) l2.Fill {
 	f := l2.Fill{Kind: l2.Live, Codec: r.codec, Schema: r.schema, Payload: l.payload, Life: l.life, Keep: r.keepFor(l.validator), Idle: r.sliding.idle(), Validator: string(l.validator)}

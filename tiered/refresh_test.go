@@ -302,3 +302,45 @@ func TestHitOfARefreshedRegionAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// What a load ahead of time brings is in no tier unless Redis has taken it: what
+// it was to replace is still there, and is read again.
+func TestRefreshWhoseFillIsLostDoesNotGoBack(t *testing.T) {
+	const life, share = 20 * time.Second, 0.05
+	f := newFleetWith(t, 1, tiered.Options{MaxStaleness: bound, L2Timeout: 100 * time.Millisecond}, func(c *tiered.Config[int]) {
+		c.TTL, c.RefreshAhead = life, share
+	})
+	a := f.members[0]
+	f.origin.commit("warm")
+	a.warm(t, "warm") // Redis knows the scripts
+	f.origin.commit("k")
+	a.warm(t, "k")
+	f.origin.commit("k") // and nobody says so
+	var info tiered.Info
+	eventually(t, "a refresh is due", func() bool {
+		if _, err := a.items.Get(t.Context(), "k", tiered.WithInfo(&info)); err != nil {
+			t.Error(err)
+		}
+		return info.Remaining < life-life/20
+	})
+	var struck atomic.Int64
+	h := a.proxy.Hold(step("k", 2, &struck)) // get-or-lease, then the fill
+	a.get(t, "k")
+	h.Wait(t)
+	h.CutClient()
+	end := time.Now().Add(3 * bound)
+	last := 0
+	eventually(t, "some bounds have passed", func() bool {
+		v, err := a.items.Get(t.Context(), "k", tiered.WithInfo(&info))
+		if err == nil && v < last {
+			t.Fatalf("went back from %d to %d (from %v)", last, v, info.Source)
+		}
+		if err == nil {
+			last = v
+		}
+		return time.Now().After(end)
+	})
+	if last == 0 || struck.Load() == 0 {
+		t.Errorf("last read %d, %d fills were lost", last, struck.Load())
+	}
+}

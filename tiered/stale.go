@@ -260,7 +260,7 @@ func (r *region) outlived(k keyspace.Key, mark *fence.Mark) bool {
 // on this instance any more after this one was: nothing that was made before now
 // is.
 func (f *flight) supersede(out *outcome) {
-	if f.stale.period <= 0 || out.source != SourceLoad || failed(out.err) {
+	if f.stale.period <= 0 || out.source != SourceLoad || failed(out.err) || f.replacesAhead() {
 		return
 	}
 	if out.mark.Generation != 0 && !out.mark.Detached() {
