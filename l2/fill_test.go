@@ -2,6 +2,7 @@ package l2_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/doppio-cache/doppio/internal/redistest"
 )
@@ -27,5 +28,29 @@ func TestFillIsAnnouncedIfAsked(t *testing.T) {
 		}
 		hear(0)
 		wantHit(t, s, apple, "x")
+	})
+}
+
+// A fill that runs a second time, after the value's life was ended, must not vouch
+// for it: the sequence in its answer includes the Expire.
+func TestAFillThatRunsTwiceDoesNotVouchForALifeThatIsOver(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		s := newStore(t, b.Client(t))
+		l := grant(t, s, apple)
+		fill(t, s, l, "x")
+		expire(t, s, time.Minute, apple)
+		if f, err := s.Fill(t.Context(), l, value("x")); err != nil || f.Accepted {
+			t.Errorf("asked again: %+v, %v, want not accepted", f, err)
+		}
+		wantHit(t, s, apple, "x") // to be served stale
+
+		old, l := renewing(t, s, pear, "x")
+		if f, err := s.Revalidate(t.Context(), l, again(old)); err != nil || !f.Accepted {
+			t.Fatalf("got %+v, %v", f, err)
+		}
+		expire(t, s, time.Minute, pear)
+		if f, err := s.Revalidate(t.Context(), l, again(old)); err != nil || f.Accepted || f.Gone {
+			t.Errorf("asked again to renew: %+v, %v, want not accepted", f, err)
+		}
 	})
 }

@@ -9,6 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
+	"github.com/doppio-cache/doppio/internal/redistest"
 	"github.com/doppio-cache/doppio/tiered"
 )
 
@@ -254,5 +257,42 @@ func TestGuaranteesOfExpire(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// A fill may run twice, with an Expire between the two runs: then its answer is
+// from after the Expire, and the value is from before.
+func TestExpireBetweenTwoRunsOfAFill(t *testing.T) {
+	cfg := tiered.Config[int]{Name: "items", Jitter: -1, StaleFor: time.Hour, TTL: time.Hour}
+	f := newFleetWith(t, 1, tiered.Options{MaxStaleness: bound, L2Timeout: patience}, func(c *tiered.Config[int]) { *c = cfg })
+	b := f.members[0]
+	a := &member{proxy: redistest.NewProxy(t, f.server.Addr()), origin: f.origin}
+	a.client = a.proxy.Client(t, func(o *redis.Options) { o.MaxRetries = 3 })
+	a.Node = open(t, tiered.Options{Redis: a.client, MaxStaleness: bound, L2Timeout: patience})
+	ready(t, a.Node)
+	a.items = region(t, a.Node, cfg)
+	f.origin.commit("warm") // Redis knows the scripts
+	a.warm(t, "warm")
+	b.warm(t, "warm")
+	f.origin.commit("k")
+	var dropped, again atomic.Int64
+	a.proxy.DropReplyAfter(step("k", 3, &dropped), 1) // MGET, get-or-lease, fill
+	h := a.proxy.Hold(step("k", 3, &again))           // which the client sends again; the first rule that matches applies
+	got := make(chan int, 1)
+	go func() { got <- a.get(t, "k") }()
+	h.Wait(t)
+	if err := b.items.Expire(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	f.origin.commit("k") // what the Expire is for
+	h.ReleaseAndWait(t)
+	<-got
+	if dropped.Load() != 1 || again.Load() != 1 {
+		t.Fatalf("the fill was lost %d times, and sent again %d times", dropped.Load(), again.Load())
+	}
+	eventually(t, "a reads what is there since the Expire", func() bool { return b.get(t, "k") == 2 && a.get(t, "k") == 2 })
+	time.Sleep(2 * bound) //nolint:forbidigo // what is in L1 now would still be
+	if v := a.get(t, "k"); v != 2 {
+		t.Errorf("long after the Expire: %d", v)
 	}
 }

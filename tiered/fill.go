@@ -61,6 +61,7 @@ func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
 	default:
 		filled, f.replaced = true, true
 		out.mark = f.stamp.At(res.Seq)
+		l.life = min(l.life, lifeOf(res))
 		out.told.end = since + int64(l.life)
 	}
 	kept := f.copyOf(&l, out.mark, since)
@@ -68,6 +69,11 @@ func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
 	out.expires = f.keep(f.key, kept)
 	return filled
 }
+
+// lifeOf is how long a value lives in Redis that it has taken. As a rule it is what
+// was asked for. A fill that runs twice is answered for what the first run stored,
+// whose life may have been ended since.
+func lifeOf(res l2.Filled) lifetime { return time.Duration(res.SoftEnd-res.Created) * time.Microsecond }
 
 // keepAlone keeps in L1, for the bound at most, what must not get into L2 because
 // of its tags.

@@ -131,7 +131,7 @@ func (r *region) stored(w *write, res l2.Filled, err error) error {
 		r.counters.fillsRejected.Add(1)
 		return nil // something newer won
 	}
-	w.mark = w.stamp.At(res.Seq)
+	w.mark, w.life = w.stamp.At(res.Seq), min(w.life, lifeOf(res))
 	r.keep(w.key, w.copyOf)
 	return nil
 }

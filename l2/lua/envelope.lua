@@ -34,6 +34,14 @@ local function kind(v) return string.byte(v, 4) % 4 end
 
 local function token(v) return string.sub(v, AT_TOKEN, AT_TOKEN + 15) end
 
+-- stored answers a caller whose value is there already, with head h: it has been
+-- stored, unless its life is over.
+local function stored(s, h)
+  local ends = number(h, AT_SOFT_END)
+  if ends <= now() then return {'refused', decimal(s)} end
+  return {'stored', decimal(s), decimal(number(h, AT_CREATED)), decimal(ends)}
+end
+
 -- cleared returns the sequence of the region's last clearing.
 local function cleared(k)
   local c = get(k)

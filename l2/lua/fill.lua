@@ -6,9 +6,12 @@
 --       them, life in µs, time to keep in ms, channel, message in three parts,
 --       1 if it is to be announced in any case
 --
--- Twice: the second run finds the value of the first. Late: the lease is gone,
--- another's, or from another grant, and so the value is refused. That a lease
--- is missing is never permission: it is the trace that an invalidation leaves.
+-- Twice: the second run finds the value of the first, and answers with its times.
+-- If its life is over, because Expire came between the two or it was that short, it
+-- is refused: the sequence that the answer has includes the Expire, and the value
+-- does not. Late: the lease is gone, another's, or from another grant, and so the
+-- value is refused. That a lease is missing is never permission: it is the trace
+-- that an invalidation leaves.
 --
 -- A clearing of the region leaves leases in place; it shows in the sequence.
 local known = get(KEYS[1])
@@ -19,9 +22,7 @@ if number(ARGV[1], 17) < cleared(KEYS[2]) then return {'refused', decimal(s)} en
 local v, other = get(KEYS[3])
 if v and readable(v) then
   if kind(v) == TOMBSTONE then return {'refused', decimal(s)} end
-  if token(v) == string.sub(ARGV[1], 1, 16) then
-    return {'stored', decimal(s), decimal(number(v, AT_CREATED)), decimal(number(v, AT_SOFT_END))}
-  end
+  if token(v) == string.sub(ARGV[1], 1, 16) then return stored(s, v) end
 end
 if get(KEYS[4]) ~= ARGV[1] then return {'refused', decimal(s)} end
 

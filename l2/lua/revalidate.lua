@@ -10,7 +10,8 @@
 -- The rules are those of fill.lua. Where the value is gone, or another, the lease
 -- stays with the caller, who has to load what there is now.
 --
--- Twice: the second run finds what the first one did. Late: refused, like a fill.
+-- Twice: the second run finds what the first one did; if that life is over, it is
+-- refused, as in fill.lua. Late: refused, like a fill.
 local known = get(KEYS[1])
 local s = known and tonumber(known)
 if not s then return {'refused', '0'} end
@@ -20,9 +21,7 @@ if number(ARGV[1], 17) < clear then return {'refused', decimal(s)} end
 local h = redis.pcall('GETRANGE', KEYS[3], 0, HEADER - 1)
 local ours = type(h) == 'string' and whole(h, redis.call('STRLEN', KEYS[3]))
 if ours and kind(h) == TOMBSTONE then return {'refused', decimal(s)} end
-if ours and token(h) == string.sub(ARGV[1], 1, 16) then
-  return {'stored', decimal(s), decimal(number(h, AT_CREATED)), decimal(number(h, AT_SOFT_END))}
-end
+if ours and token(h) == string.sub(ARGV[1], 1, 16) then return stored(s, h) end
 if get(KEYS[4]) ~= ARGV[1] then return {'refused', decimal(s)} end
 if not ours or kind(h) ~= LIVE or token(h) ~= ARGV[2] or number(h, AT_SEQ) < clear then return {'gone', decimal(s)} end
 
