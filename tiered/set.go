@@ -16,7 +16,7 @@ func (r *region) set(ctx context.Context, k keyspace.Key, v any, c call) error {
 		return ErrClosed
 	}
 	defer n.gate.leave()
-	w, err := r.write(k, v, c, r.snapshot(c))
+	w, err := r.write(k, v, c, r.snapshotForSet(ctx, c))
 	switch {
 	case err != nil:
 		return err
@@ -58,6 +58,16 @@ func (r *region) write(k keyspace.Key, v any, c call, tagged tagged) (w write, e
 		w.encoded = r.values.encoded(w.payload)
 	}
 	return w, nil
+}
+
+// snapshotForSet is snapshot for a Set, which lets a node that has hardly begun
+// come to know its partitions first: see [Node.settle]. Whatever becomes of ctx, the
+// Set goes on.
+func (r *region) snapshotForSet(ctx context.Context, c call) tagged {
+	if r.mayHaveTags(c) {
+		_ = r.node.settle(ctx)
+	}
+	return r.snapshot(c)
 }
 
 // setL1 invalidates everywhere, then keeps the value here.
@@ -112,13 +122,33 @@ func (r *region) begun(w *write, lease l2.Lease, err error) (fill l2.Fill, ok bo
 	if !n.storable(w.tags) {
 		n.l2.Release(lease)
 		r.counters.fillsRejected.Add(1)
-		return fill, false, nil // an invalidation of a tag is newer than this value
+		return fill, false, r.unstorable(w)
 	}
 	w.since, w.token, w.lease = n.fences.Now(), lease.Token, lease
 	return l2.Fill{
 		Kind: l2.Live, Codec: r.codec, Schema: r.schema, Payload: w.payload, Life: w.life,
 		Keep: r.stale.period, Idle: r.sliding.idle(), Tags: w.stamps,
 	}, true, nil
+}
+
+// unstorable is the error of a Set whose value must not be stored because of its
+// tags. There is none if an invalidation of one of them is known to be newer.
+// Otherwise that is not known: nobody has vouched for a tag's partition within the
+// bound, or it has started over.
+func (r *region) unstorable(w *write) error {
+	n := r.node
+	unknown := false
+	for i := range w.tags {
+		if n.backplane.Pending(w.tags[i].Hash) {
+			return nil
+		}
+		unknown = unknown || !n.fences.Current(&w.tags[i])
+	}
+	if !unknown {
+		return nil // one was pending until just now
+	}
+	return fmt.Errorf("doppio: set %s:%s: the old value is gone, the new one was not stored: it is not known whether its tags were invalidated meanwhile: %w",
+		r.name, w.key.Name, unavailable(n.backplane.Err()))
 }
 
 // stored takes in the outcome of the fill.

@@ -192,3 +192,49 @@ func TestLoadDoesNotFillWhileAnInvalidationIsPending(t *testing.T) {
 		eventually(t, "nothing is pending", func() bool { return n.Stats().PendingRetries == 0 })
 	})
 }
+
+// While nobody vouches for the partition of a tag, what a Set brings is not stored,
+// and the Set says so: nothing newer has won.
+func TestSetWithTagsOfAPartitionThatIsNotProbed(t *testing.T) {
+	f := newFleetWith(t, 2, tiered.Options{MaxStaleness: bound, L2Timeout: time.Second})
+	a, b := f.members[0], f.members[1]
+	if err := a.items.Set(t.Context(), "warm", 1, tiered.WithTags("x")); err != nil {
+		t.Fatal(err)
+	}
+	a.proxy.CutBefore(redistest.Argument("test:layout"), 1<<30) // the probes
+	eventually(t, "a Set with tags is refused", func() bool {
+		err := a.items.Set(t.Context(), "k", 1, tiered.WithTags("x"))
+		many := a.items.SetMany(t.Context(), map[string]int{"l": 1, "m": 1}, tiered.WithTags("x"))
+		if err == nil {
+			if v, err := b.items.Get(t.Context(), "k"); v != 1 || err != nil {
+				t.Fatalf("Set returned nil, and the value is not there: %v, %v", v, err)
+			}
+		}
+		var pending *tiered.PendingError
+		if err != nil && (!errors.Is(err, tiered.ErrUnavailable) || errors.As(err, &pending)) {
+			t.Fatalf("Set: %v, want an ErrUnavailable that is no PendingError", err)
+		}
+		return err != nil && errors.Is(many, tiered.ErrUnavailable)
+	})
+	if _, err := b.items.Get(t.Context(), "k"); !errors.Is(err, tiered.ErrNotFound) {
+		t.Errorf("the old value is still there: %v", err)
+	}
+	if err := a.items.Set(t.Context(), "k", 2); err != nil {
+		t.Errorf("without tags: %v", err)
+	}
+}
+
+// A Set with tags that comes right after Open waits for the first probe, and is
+// stored.
+func TestSetWithTagsRightAfterOpen(t *testing.T) {
+	b := redistest.Real(t)
+	instances(t, b, 1)
+	n := open(t, tiered.Options{Redis: b.Client(t), L2Timeout: patience})
+	r := region(t, n, tiered.Config[int]{Name: "items"})
+	if err := r.Set(t.Context(), "k", 1, tiered.WithTags("x")); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := r.Get(t.Context(), "k"); v != 1 || err != nil {
+		t.Errorf("got %v, %v", v, err)
+	}
+}

@@ -27,7 +27,7 @@ func (r *region) setMany(ctx context.Context, keys []keyspace.Key, vs []any, c c
 		return errs
 	}
 	defer r.node.gate.leave()
-	tagged := r.snapshot(c)
+	tagged := r.snapshotForSet(ctx, c)
 	var writes []*write
 	var dropped []keyspace.Key // not to be cached, so that it is a Delete
 	var at, droppedAt []int

@@ -95,9 +95,12 @@ type tagged struct {
 	since *fence.Snapshot // nil if the region has no tags
 }
 
+// mayHaveTags reports whether what a call stores may have tags.
+func (r *region) mayHaveTags(c call) bool { return r.values.tags != nil || len(c.tags) > 0 }
+
 // snapshot begins a load or a Set. It must be taken before the first step.
 func (r *region) snapshot(c call) tagged {
-	if r.values.tags == nil && len(c.tags) == 0 {
+	if !r.mayHaveTags(c) {
 		return tagged{}
 	}
 	return tagged{since: r.node.fences.Snapshot()}

@@ -255,7 +255,8 @@ func (r *Region[V]) unwrap(out *outcome, opts []Option) (v V, err error) {
 //   - A [*PendingError]: Redis did not confirm. The invalidation is queued; the
 //     value is not.
 //   - An [ErrUnavailable] that is no PendingError: the old value is gone, and
-//     the new one may not have been stored.
+//     the new one may not have been stored. For a value with tags also if nobody
+//     can say whether one of them was invalidated meanwhile.
 //   - An error of the codec: nothing has changed.
 //
 // Prefer Delete after the origin's commit: two Sets that are not ordered by
