@@ -37,6 +37,7 @@ type Entry struct {
 	StaleUntil int64    // until when it may be served stale, not before Expires; 0: never
 	Cost       int64    // bytes of the value; those of the key and of keeping it are added by Put. Below 0 counts as 0.
 	Token      [16]byte // fill token of the value in L2; zero if it has none
+	Lapsed     bool     // put when its life was over, to be served stale: see [Entry.Supersedes]
 	Negative   bool     // the origin has no such thing; Value says nothing
 	Span       float32  // seconds from when the value was made to Expires, see [Entry.Made]; 0: not known
 	Validator  string   // what the origin calls this version; empty if it has no name for it
@@ -54,6 +55,11 @@ type slot struct {
 // one hash: it is of another key, or its mark is of a later generation, or of
 // the same one and not older.
 //
+// Two copies of one sequence are as old as each other, as far as that tells, and the
+// one that comes later is to stay; not so if its life was over before it came. (An
+// Expire of a node that is alone puts back what it has found, and a load that began
+// after that was counted may have put its value there before.)
+//
 // Marks of two generations cannot be compared by their sequence: the later
 // generation began because the sequence went back, and nothing of the earlier
 // one can ever be valid again.
@@ -70,7 +76,7 @@ func (e *Entry) Supersedes(old *Entry) bool {
 		// could be compared with one of Redis's.
 		return e.Mark.T0 >= old.Mark.T0
 	default:
-		return e.Mark.AsOf >= old.Mark.AsOf
+		return e.Mark.AsOf > old.Mark.AsOf || e.Mark.AsOf == old.Mark.AsOf && !e.Lapsed
 	}
 }
 

@@ -54,7 +54,31 @@ func TestAnEntryKnowsWhenItsValueWasMade(t *testing.T) {
 	if _, known := new(l1.Entry).Made(); known {
 		t.Error("known without a Span")
 	}
-	if size := unsafe.Sizeof(l1.Entry{}); size > 176 { // which is what entryOverhead counts, and Go allocates
+	if size := unsafe.Sizeof(l1.Entry{}); size > 192 { // which is what entryOverhead counts, and Go allocates
 		t.Errorf("an entry takes %d bytes", size)
+	}
+}
+
+// Of two copies of one sequence the later one stays, unless its life was over when it
+// came: it was found before.
+func TestALapsedCopyDoesNotReplaceOneOfItsSequence(t *testing.T) {
+	mark := func(asOf uint64) fence.Mark { return fence.Mark{Hash: 1, Generation: 2, AsOf: asOf} }
+	tests := []struct {
+		name             string
+		asOf, than       uint64
+		lapsed, replaces bool
+	}{
+		{"the same sequence", 7, 7, false, true},
+		{"the same sequence, lapsed", 7, 7, true, false},
+		{"a later one, lapsed", 8, 7, true, true},
+		{"an earlier one", 6, 7, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := &l1.Entry{Key: "k", Mark: mark(tt.asOf), Lapsed: tt.lapsed}
+			if got := e.Supersedes(&l1.Entry{Key: "k", Mark: mark(tt.than)}); got != tt.replaces {
+				t.Errorf("supersedes: %v, want %v", got, tt.replaces)
+			}
+		})
 	}
 }

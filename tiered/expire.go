@@ -82,6 +82,7 @@ func (r *region) expireHere(ctx context.Context, k keyspace.Key) error {
 	entry := &l1.Entry{
 		Region: r.l1, Key: k.Name, Value: e.Value, Mark: mark, Tags: e.Tags,
 		Expires: now, StaleUntil: min(e.StaleUntil, now+int64(r.stale.period)), Cost: e.Cost, Token: e.Token, Validator: e.Validator,
+		Lapsed: true,
 	}
 	if made, known := e.Made(); known {
 		entry.Span = l1.SpanOf(now - made)

@@ -228,7 +228,7 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 	if size := f.values.size(value, f.values.encoded(v.Payload)); size <= f.maxL1Bytes {
 		f.node.l1.Put(&l1.Entry{
 			Region: f.l1, Key: f.key.Name, Value: value, Mark: f.held.mark, Tags: tags,
-			Expires: now, StaleUntil: f.held.until, Cost: size, Token: v.Token, Span: l1.SpanOf(now - made), Validator: strings.Clone(v.Validator),
+			Lapsed: true, Expires: now, StaleUntil: f.held.until, Cost: size, Token: v.Token, Span: l1.SpanOf(now - made), Validator: strings.Clone(v.Validator),
 		})
 	}
 	if e, _ := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name); e != nil && e.Mark.Sequence() < f.held.mark.Sequence() {
