@@ -296,3 +296,20 @@ func TestExpireBetweenTwoRunsOfAFill(t *testing.T) {
 		t.Errorf("long after the Expire: %d", v)
 	}
 }
+
+// A key that is answered with its stale value, because its load has failed, is
+// loaded after an Expire.
+func TestExpireEndsTheThrottle(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		r := region(t, b.node(t), tiered.Config[string]{Name: "items", TTL: time.Minute, StaleFor: time.Hour, Jitter: -1})
+		f := &flaky{source: source[string]{value: "1"}}
+		f.is(t, r, "1", false)
+		pass(time.Minute + time.Second)
+		f.down.Store(true)
+		f.is(t, r, "1", true)
+		f.down.Store(false)
+		f.value = "2"
+		expires(t, r)
+		f.is(t, r, "2", false)
+	})
+}

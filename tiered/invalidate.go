@@ -150,6 +150,6 @@ func (n *Node) unconfirmed(keys []keyspace.Key, cause error) error {
 // forget makes sure that the next caller joins no flight that began before.
 func (n *Node) forget(k keyspace.Key) {
 	if r := n.region(k.Region); r != nil {
-		r.forget(k.Name)
+		r.forget(k)
 	}
 }

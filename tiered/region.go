@@ -101,12 +101,15 @@ func (r *region) life(key string, v any, c call) time.Duration {
 }
 
 // forget makes the next caller start a flight of its own instead of joining
-// one that may have read what was just invalidated.
-func (r *region) forget(key string) {
+// one that may have read what was just invalidated, and load whatever has become of
+// former loads.
+func (r *region) forget(k keyspace.Key) {
 	for i := range r.flights {
-		r.flights[i].forget(key)
+		r.flights[i].forget(k.Name)
 	}
-	r.failures.forget(key)
+	r.failures.forget(k.Name)
+	r.stale.throttle.release(k.Hash)
+	r.refreshing.throttle.release(k.Hash)
 }
 
 // keep puts a copy into L1 and returns the time at which it expires there; 0
