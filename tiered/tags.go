@@ -49,6 +49,14 @@ func (r *region) tagsOf(opts []Option) (tags []string, err error) {
 	if len(tags) > 0 && r.originLag > 0 {
 		return nil, fmt.Errorf("%w: WithTags for a region with OriginLag", ErrInvalidOption)
 	}
+	if len(tags) > MaxTags {
+		// Each of the options was checked by itself.
+		slices.Sort(tags)
+		tags = slices.Compact(tags)
+		if err := checkTags(tags); err != nil {
+			return nil, fmt.Errorf("%w: WithTags: %w", ErrInvalidOption, err)
+		}
+	}
 	return tags, nil
 }
 

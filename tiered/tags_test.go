@@ -379,3 +379,24 @@ func ExampleNode_InvalidateTags() {
 	// load anvil
 	// load anvil
 }
+
+// The limit is one of the value, however many options its tags come in. A tag that
+// comes twice is one.
+func TestTooManyTagsInSeveralOptions(t *testing.T) {
+	r := region(t, local(t), tiered.Config[int]{Name: "items"})
+	var a, b []string
+	for i := range 40 {
+		a, b = append(a, fmt.Sprint("a", i)), append(b, fmt.Sprint("b", i))
+	}
+	s := &source[int]{value: 1}
+	_, _, err := read(t, r, "k", s, tiered.WithTags(a...), tiered.WithTags(b...))
+	if !errors.Is(err, tiered.ErrInvalidOption) || !errors.Is(err, tiered.ErrInvalidTag) {
+		t.Errorf("80 tags: %v", err)
+	}
+	if err := r.Set(t.Context(), "k", 1, tiered.WithTags(a...), tiered.WithTags(b...)); !errors.Is(err, tiered.ErrInvalidOption) {
+		t.Errorf("Set with 80 tags: %v", err)
+	}
+	s.reads(t, 0)
+	wants(t, r, "k", s, 1, tiered.SourceLoad, tiered.WithTags(a...), tiered.WithTags(a...))
+	wants(t, r, "k", s, 1, tiered.SourceL1, tiered.WithTags(a...), tiered.WithTags(a...))
+}
