@@ -55,6 +55,13 @@ func TestLayoutConflict(t *testing.T) {
 		if err := r.Set(t.Context(), "k", 8); !errors.Is(err, tiered.ErrUnavailable) {
 			t.Errorf("Set: %v, want ErrUnavailable", err)
 		}
+		err = r.Mutate(t.Context(), []string{"k"}, func(context.Context) error {
+			t.Error("Mutate writes, though its tombstones would be where nobody looks")
+			return nil
+		})
+		if !errors.Is(err, tiered.ErrUnavailable) {
+			t.Errorf("Mutate: %v, want ErrUnavailable", err)
+		}
 		if s := n.Stats(); s.L1.Entries != 0 || !s.Degraded || !strings.Contains(s.DegradedReason, "1.2") {
 			t.Errorf("%+v", s)
 		}

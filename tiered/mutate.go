@@ -41,7 +41,9 @@ var errNilWrite = errors.New("doppio: write function is nil")
 // invalidation was not confirmed, it returns a [*CommittedError]. A key that is
 // not valid is an [ErrInvalidKey], and nothing is written. A region that lives in
 // L1 only, on a node that shares Redis with others, has no place for tombstones:
-// that is an [errors.ErrUnsupported], and nothing is written either.
+// that is an [errors.ErrUnsupported], and nothing is written either. While other
+// instances use another layout (see [Options].Partitions) it is an [ErrUnavailable],
+// and nothing is written.
 func (r *Region[V]) Mutate(ctx context.Context, keys []string, write func(ctx context.Context) error) error {
 	if r == nil {
 		return errNilRegion
@@ -103,7 +105,8 @@ func (r *region) mutate(ctx context.Context, keys []keyspace.Key, write func(con
 }
 
 // block puts tombstones in the keys' place, as far as Redis can be reached. An
-// error means that nothing may be written: the node is closed.
+// error means that nothing may be written: the node is closed, or other instances
+// use another layout.
 func (r *region) block(ctx context.Context, keys []keyspace.Key, token l2.Token) error {
 	n := r.node
 	if !n.writes.enter() {
@@ -112,6 +115,11 @@ func (r *region) block(ctx context.Context, keys []keyspace.Key, token l2.Token)
 	defer n.writes.leave()
 	if n.l2 == nil || len(keys) == 0 {
 		return nil
+	}
+	if err := n.backplane.Err(); err != nil {
+		// The other instances would neither find the tombstones nor hear of the
+		// invalidation.
+		return fmt.Errorf("doppio: Mutate: nothing was written: %w", unavailable(err))
 	}
 	heard := n.heard(keys...)
 	for _, res := range n.l2.Block(ctx, keys, token, r.writeTimeout+blockMargin+r.originLag) {
