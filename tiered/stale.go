@@ -43,6 +43,14 @@ func (s *staleness) init(period, soft time.Duration) {
 
 func (s *staleness) bar(hash uint64) *atomic.Int64 { return &s.bars[hash>>32%barCount] }
 
+// raise sets a key's bar. It never lowers it: whoever took the time first may come
+// last.
+func (s *staleness) raise(hash uint64, now int64) {
+	bar := s.bar(hash)
+	for was := bar.Load(); was < now && !bar.CompareAndSwap(was, now); was = bar.Load() {
+	}
+}
+
 // staleCopy is a value past its life that a caller has read from Redis itself.
 //
 // One that another call has read will not do. A read of the old value is under
@@ -105,13 +113,13 @@ func (r *region) fetchOrStale(ctx context.Context, k keyspace.Key, c call, kind 
 			out, err = f.takeOff(ctx, load)
 		}
 		if err == nil && failed(out.err) {
-			if stale, ok := r.serveStale(k, kind, &f.held); ok {
+			if stale, ok := r.findStale(ctx, &f); ok {
 				return stale, nil
 			}
 		}
 		switch {
 		case errors.Is(err, errSoftTimeout):
-			if out, ok := r.serveStale(k, kind, &f.held); ok {
+			if out, ok := r.findStale(ctx, &f); ok {
 				// The load is known to be slow: those who come next need not
 				// find out again.
 				r.stale.hold(k.Hash, r.node.fences.Now())
@@ -126,6 +134,22 @@ func (r *region) fetchOrStale(ctx context.Context, k keyspace.Key, c call, kind 
 			attempt++
 		}
 	}
+}
+
+// findStale is serveStale after the flight has brought nothing. If there was a copy
+// in L1 when it began, none was taken from Redis; that copy may have been evicted
+// since.
+func (r *region) findStale(ctx context.Context, f *flight) (out outcome, ok bool) {
+	if out, ok = r.serveStale(f.key, f.kind, &f.held); ok || f.held.wanted {
+		return out, ok
+	}
+	again := flight{region: r, key: f.key, call: f.call, kind: f.kind}
+	again.held.wanted = true
+	arrival := r.node.fences.Now()
+	if out, done, err := again.glance(ctx); done && err == nil && !failed(out.err) && r.acceptable(&out, f.kind, arrival, 0) {
+		return out, true // it has come meanwhile
+	}
+	return r.serveStale(f.key, f.kind, &again.held)
 }
 
 // softTimer returns a channel that says when d is over; nil if d is 0.
@@ -148,7 +172,7 @@ func (r *region) hasStale(k keyspace.Key, kind flightKind) bool {
 		return false
 	}
 	e, now := r.node.l1.Find(r.l1, k.Hash, k.Name)
-	return e != nil && now < e.StaleUntil
+	return e != nil && !e.Negative && now < e.StaleUntil && e.Mark.T0 >= r.stale.bar(k.Hash).Load()
 }
 
 // serveStale returns what may be served in place of a load that has failed, if
@@ -250,7 +274,7 @@ func (r *region) outlived(k keyspace.Key, mark *fence.Mark) bool {
 	if e == nil || e.Mark == *mark || e.Mark.Epoch() != mark.Epoch() || e.Mark.Sequence() > mark.Sequence() {
 		return false
 	}
-	r.stale.bar(k.Hash).Store(now)
+	r.stale.raise(k.Hash, now)
 	return true
 }
 
@@ -266,7 +290,7 @@ func (f *flight) supersede(out *outcome) {
 	if out.mark.Generation != 0 && !out.mark.Detached() {
 		return // it has taken the place of the older one, or raised the fence
 	}
-	f.stale.bar(f.key.Hash).Store(f.node.fences.Now())
+	f.stale.raise(f.key.Hash, f.node.fences.Now())
 }
 
 // loadEnded takes note of how a load ended.

@@ -353,3 +353,53 @@ func TestStaleConfig(t *testing.T) {
 		})
 	}
 }
+
+// A copy in L1 that must not be served any more does not keep the one that Redis has
+// from being served.
+func TestStaleFromRedisWhereTheCopyInL1WillNotDo(t *testing.T) {
+	cfg := tiered.Config[string]{
+		Name: "items", TTL: time.Minute, StaleFor: time.Hour, Jitter: -1,
+		TTLFor: func(_, v string) time.Duration {
+			if v == "2" {
+				return -1
+			}
+			return 0
+		},
+	}
+	t.Run("a newer value was served and not kept", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bubble) {
+			rs := regions(t, []*tiered.Node{b.node(t), b.node(t)}, cfg)
+			f := &flaky{source: source[string]{value: "1"}}
+			f.is(t, rs[0], "1", false)
+			pass(time.Minute + time.Second)
+			f.value = "2"
+			f.is(t, rs[0], "2", false)
+			b.evict(t)
+			f.value = "3"
+			f.is(t, rs[1], "3", false) // nothing is replaced, so nobody hears of it
+			pass(time.Minute + time.Second)
+			f.down.Store(true)
+			f.is(t, rs[0], "3", true)
+		})
+	})
+	t.Run("it is gone when the load has failed", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, b *bubble) {
+			n := b.node(t)
+			r := region(t, n, cfg)
+			other := region(t, n, tiered.Config[string]{Name: "other"})
+			f := &flaky{source: source[string]{value: "1"}}
+			f.is(t, r, "1", false)
+			pass(time.Minute + time.Second)
+			var info tiered.Info
+			v, err := r.GetOrLoad(t.Context(), "k", func(ctx context.Context, _ string) (string, error) {
+				if err := other.Clear(ctx); err != nil { // voids the copies of all regions
+					t.Error(err)
+				}
+				return "", errDown
+			}, tiered.WithInfo(&info))
+			if v != "1" || err != nil || !info.Stale || info.Source != tiered.SourceL2 {
+				t.Errorf("got %q, %v, %+v, want what Redis has", v, err, info)
+			}
+		})
+	})
+}

@@ -60,3 +60,15 @@ func TestOneOfManyClaims(t *testing.T) {
 		t.Errorf("100 keys were claimed %d times", n)
 	}
 }
+
+// Of two that raise a bar at once the later one counts, whoever comes last.
+func TestABarIsNeverLowered(t *testing.T) {
+	var s staleness
+	s.init(1, 0)
+	for _, now := range []int64{5, 9, 7} {
+		s.raise(3, now)
+	}
+	if got := s.bar(3).Load(); got != 9 {
+		t.Errorf("the bar is at %d, want 9", got)
+	}
+}
