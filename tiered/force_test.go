@@ -1,7 +1,11 @@
 package tiered_test
 
 import (
+	"context"
+	"fmt"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/doppio-cache/doppio/internal/redistest"
 	"github.com/doppio-cache/doppio/tiered"
@@ -35,4 +39,49 @@ func TestForceLoadReachesCopiesThatRedisDoesNotHave(t *testing.T) {
 			})
 		})
 	}
+}
+
+// replacer replaces a value whenever this instance asks for its lease.
+type replacer struct {
+	asked atomic.Int64
+	set   func(n int64)
+}
+
+func (r *replacer) Observe(ctx context.Context, op tiered.Operation) (context.Context, func(error)) {
+	if op.Kind == tiered.OpL2Lease {
+		r.set(r.asked.Add(1))
+	}
+	return ctx, nil
+}
+
+// A forced load of a key that others never stop replacing takes its time, and no
+// more: then it loads without a lease.
+func TestForceLoadAgainstAWriterThatNeverStops(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		cfg := tiered.Config[string]{Name: "items", LoadTimeout: time.Second, Jitter: -1}
+		var obs replacer
+		n := b.node(t, func(o *tiered.Options) { o.Observer = &obs })
+		r, other := region(t, n, cfg), region(t, b.node(t), cfg)
+		obs.set = func(i int64) {
+			if i > 1000 {
+				return // it is lost
+			}
+			if err := other.Set(context.Background(), "k", fmt.Sprint(i)); err != nil {
+				t.Error(err)
+			}
+		}
+		obs.set(0)
+		s := &source[string]{value: "loaded"}
+		began := time.Now()
+		if v, _, err := read(t, r, "k", s, tiered.ForceLoad()); v != "loaded" || err != nil {
+			t.Errorf("got %q, %v", v, err)
+		}
+		// It loads again, because something newer was heard, some times.
+		if took := time.Since(began); took < cfg.LoadTimeout || took > 5*cfg.LoadTimeout {
+			t.Errorf("took %v, want LoadTimeout, some times", took)
+		}
+		if got := obs.asked.Load(); got > 200 {
+			t.Errorf("asked for the lease %d times", got)
+		}
+	})
 }

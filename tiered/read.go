@@ -214,19 +214,22 @@ func (f *flight) grace() int64 {
 func (f *flight) lease(ctx context.Context, refuse l2.Token) *outcome {
 	token := l2.NewToken()
 	deadline := f.node.fences.Now() + int64(f.loadTimeout)
+	asked := 0
 	for pause, waited := minLeaseWait, false; f.node.usable(f.key); {
 		watching, watched := f.watch(ctx, OpL2Lease, f.key.Name)
 		reply, err := f.node.l2.GetOrLease(watching, f.key, token, refuse)
 		now := watched.end(err)
 		next := f.afterLease(ctx, &reply, err, now, refuse)
-		if next.do == ask {
-			refuse = next.refuse
-			continue
-		}
-		if next.do != wait {
+		if next.do != ask && next.do != wait {
 			return f.follow(ctx, next)
 		}
-		if !waited {
+		if next.do == ask {
+			refuse = next.refuse
+			if asked++; asked == 1 {
+				continue
+			}
+			// Somebody goes on replacing the value while it is asked for.
+		} else if !waited {
 			waited = true
 			f.counters.leaseWaits.Add(1)
 		}
