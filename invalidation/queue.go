@@ -31,11 +31,12 @@ type waiting struct {
 	hashes map[uint64]int // how many of the keys have this hash
 	order  []*entry       // oldest first
 
-	// whole means that all keys of these regions are to be invalidated; then
-	// there are no single ones. version counts the changes of it.
-	whole   bool
+	// All keys of these regions are to be invalidated, besides the single ones: a key
+	// is not taken for a part of its region, because the two may leave different
+	// things in Redis. version counts what was added.
 	regions map[string]struct{}
 	version uint64
+	folded  uint64 // how often the single keys gave way to their regions
 
 	failures int
 	next     int64 // when to try again, on the fences' clock
@@ -63,8 +64,11 @@ func (q *queue) pending(hash uint64) bool {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
 	w := &q.parts[q.b.layout.Partition(hash)]
-	return w.whole || w.hashes[hash] > 0
+	return w.whole() || w.hashes[hash] > 0
 }
+
+// whole reports whether the partition as a whole is to be invalidated.
+func (w *waiting) whole() bool { return len(w.regions) > 0 }
 
 // add takes over keys. They are queued first and voided second. A reader does
 // three things in this order: stamp, pending, read of L2. If its pending comes
@@ -100,19 +104,16 @@ func (q *queue) add(keys []keyspace.Key) {
 // overflow. The caller holds q.mu.
 func (q *queue) addLocked(p int, k keyspace.Key) (overflow bool) {
 	w := &q.parts[p]
-	if w.whole {
-		w.widen(k.Region)
-		return false
-	}
 	id := entryID{k.Region, k.Name}
 	if e := w.keys[id]; e != nil {
 		e.version++
 		return false
 	}
 	if q.count.Load() >= int64(q.b.opts.QueueLimit) {
-		q.wholeLocked(p)
-		w.widen(k.Region)
-		return true
+		overflow = !w.whole() || len(w.keys) > 0
+		q.foldLocked(p)
+		q.widenLocked(p, k.Region)
+		return overflow
 	}
 	if w.keys == nil {
 		w.keys, w.hashes = make(map[entryID]*entry), make(map[uint64]int)
@@ -129,31 +130,33 @@ func (q *queue) addLocked(p int, k keyspace.Key) (overflow bool) {
 // partition p.
 func (q *queue) addPartition(p int, regions []string) {
 	q.mu.Lock()
-	q.wholeLocked(p)
 	for _, r := range regions {
-		q.parts[p].widen(r)
+		q.widenLocked(p, r)
 	}
 	q.mu.Unlock()
 	q.b.fences.VoidPartition(p) // after it was queued, as in add
 	kick(q.wake)
 }
 
-// wholeLocked replaces the partition's keys by the whole of their regions. The
+// foldLocked replaces the partition's keys by the whole of their regions. The
 // caller holds q.mu.
-func (q *queue) wholeLocked(p int) {
+func (q *queue) foldLocked(p int) {
 	w := &q.parts[p]
-	if w.whole {
-		return
-	}
-	w.whole, w.regions = true, make(map[string]struct{})
 	for id := range w.keys {
-		w.widen(id.region)
+		q.widenLocked(p, id.region)
 	}
-	q.counted(1 - len(w.keys))
+	q.counted(-len(w.keys))
 	w.keys, w.hashes, w.order = nil, nil, nil
+	w.folded++
 }
 
-func (w *waiting) widen(region string) {
+// widenLocked adds a region of the partition. The caller holds q.mu.
+func (q *queue) widenLocked(p int, region string) {
+	w := &q.parts[p]
+	if !w.whole() {
+		w.regions = make(map[string]struct{})
+		q.counted(1)
+	}
 	w.regions[region] = struct{}{}
 	w.version++
 }
@@ -190,7 +193,7 @@ func (q *queue) size() (keys, partitions int) {
 	defer q.mu.RUnlock()
 	for i := range q.parts {
 		keys += len(q.parts[i].keys)
-		if q.parts[i].whole {
+		if q.parts[i].whole() {
 			partitions++
 		}
 	}
@@ -229,10 +232,11 @@ func (q *queue) drain(ctx context.Context) error {
 type batch struct {
 	partition int
 	keys      []keyspace.Key
-	regions   []string // if not empty: the whole partition
+	regions   []string // if not empty: all keys of these, and no single ones
 
 	entries  []*entry
-	versions []uint64 // of the entries, or of the whole partition, at the begin of the attempt
+	versions []uint64 // of the entries, or of the regions, at the begin of the attempt
+	folded   uint64
 }
 
 // maxBatch bounds the keys of one attempt.
@@ -250,7 +254,7 @@ func (q *queue) due(now int64) (batches []batch, wait time.Duration) {
 	for p := range q.parts {
 		w := &q.parts[p]
 		switch {
-		case w.sending || !w.whole && len(w.order) == 0:
+		case w.sending || !w.whole() && len(w.order) == 0:
 		case w.next > now:
 			wait = min(wait, time.Duration(w.next-now))
 		default:
@@ -261,12 +265,14 @@ func (q *queue) due(now int64) (batches []batch, wait time.Duration) {
 	return batches, wait
 }
 
-// batch is the oldest of what waits. The caller holds the queue's mutex.
+// batch is the regions that wait, or the oldest of the keys: where both do, they
+// take turns, so that neither keeps the other waiting that is refused. The caller
+// holds the queue's mutex.
 func (w *waiting) batch(p int) batch {
-	if w.whole {
+	if w.whole() && (len(w.order) == 0 || w.failures%2 == 0) {
 		return batch{partition: p, regions: slices.Sorted(maps.Keys(w.regions)), versions: []uint64{w.version}}
 	}
-	t := batch{partition: p, entries: slices.Clone(w.order[:min(maxBatch, len(w.order))])}
+	t := batch{partition: p, folded: w.folded, entries: slices.Clone(w.order[:min(maxBatch, len(w.order))])}
 	for _, e := range t.entries {
 		t.keys = append(t.keys, e.key)
 		t.versions = append(t.versions, e.version)
@@ -283,14 +289,14 @@ func (q *queue) done(t batch) {
 	w := &q.parts[t.partition]
 	w.sending, w.failures, w.next = false, 0, 0
 	if len(t.regions) > 0 {
-		if w.whole && w.version == t.versions[0] {
-			w.whole, w.regions = false, nil
+		if w.version == t.versions[0] {
+			w.regions = nil
 			q.counted(-1)
 		}
 		return
 	}
-	if w.whole {
-		return // it overflowed meanwhile; the keys are part of that
+	if w.folded != t.folded {
+		return // they gave way to their regions meanwhile, which wait
 	}
 	w.order = w.order[len(t.entries):]
 	for i, e := range t.entries {

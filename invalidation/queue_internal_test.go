@@ -113,3 +113,76 @@ func TestFencesAreRaisedBeforeAKeyLeavesTheQueue(t *testing.T) {
 		}
 	}
 }
+
+// A key that waits is not taken for a part of its region, nor the other way round,
+// whichever came first: both are sent.
+func TestKeysWaitBesideWholeRegions(t *testing.T) {
+	for _, keyFirst := range []bool{true, false} {
+		b := queueOnly(t, confirms(1<<52))
+		q, k := &b.queue, keyspace.Of("region", "k")
+		p := b.layout.Partition(k.Hash)
+		if keyFirst {
+			q.add([]keyspace.Key{k})
+		}
+		q.addPartition(p, []string{"other"})
+		if !keyFirst {
+			q.add([]keyspace.Key{k})
+		}
+		if keys, partitions := q.size(); keys != 1 || partitions != 1 {
+			t.Fatalf("%d keys and %d partitions wait, want one of each", keys, partitions)
+		}
+		sent := map[string]int{}
+		for range 2 {
+			batches, _ := q.due(0)
+			if len(batches) != 1 {
+				t.Fatalf("due are %+v", batches)
+			}
+			sent[fmt.Sprint(batches[0].keys, batches[0].regions)]++
+			q.retry(t.Context(), batches[0])
+		}
+		if sent[fmt.Sprint([]keyspace.Key{k}, []string{})] != 1 || sent[fmt.Sprint([]keyspace.Key{}, []string{"other"})] != 1 {
+			t.Errorf("sent %v, want the key and the region", sent)
+		}
+		if q.count.Load() != 0 || q.pending(k.Hash) {
+			t.Error("something still waits")
+		}
+	}
+}
+
+// A region that Redis refuses to have cleared does not keep keys waiting.
+func TestKeysAndRegionsTakeTurns(t *testing.T) {
+	b := queueOnly(t, nil)
+	q, k := &b.queue, keyspace.Of("region", "k")
+	q.add([]keyspace.Key{k})
+	q.addPartition(b.layout.Partition(k.Hash), []string{"other"})
+	for _, whole := range []bool{true, false, true} {
+		batches, _ := q.due(1 << 60)
+		if len(batches) != 1 || (len(batches[0].regions) > 0) != whole {
+			t.Fatalf("due are %+v, want regions: %v", batches, whole)
+		}
+		q.failed(batches[0], 0)
+	}
+}
+
+// An overflow while keys are on their way: they are part of it, and those that are
+// queued afterwards are not taken for them.
+func TestOverflowWhileKeysAreSent(t *testing.T) {
+	b := queueOnly(t, confirms(1<<52))
+	b.opts.QueueLimit = 1
+	q := &b.queue
+	var keys []keyspace.Key
+	for i := 0; len(keys) < 3; i++ {
+		if k := keyspace.Of("region", fmt.Sprint(i)); b.layout.Partition(k.Hash) == 1 {
+			keys = append(keys, k)
+		}
+	}
+	q.add(keys[:1])
+	sending, _ := q.due(0)
+	q.add(keys[1:2]) // overflows
+	b.opts.QueueLimit = 10
+	q.add(keys[2:])
+	q.done(sending[0])
+	if keys, partitions := q.size(); keys != 1 || partitions != 1 || !q.pending(1) {
+		t.Errorf("%d keys and %d partitions wait, want one of each", keys, partitions)
+	}
+}

@@ -149,3 +149,39 @@ func TestOriginLagHasNoTags(t *testing.T) {
 		t.Errorf("GetOrLoad with tags: %v", err)
 	}
 }
+
+// A key that is queued keeps its tombstone where a Clear of another region is queued
+// too, before or after it.
+func TestAQueuedInvalidationKnowsTheLagBesideAClear(t *testing.T) {
+	const lag = time.Minute
+	f := newFleetWith(t, 2, tiered.Options{MaxStaleness: bound, L2Timeout: 100 * time.Millisecond}, func(c *tiered.Config[int]) {
+		c.OriginLag = lag
+	})
+	a := f.members[0]
+	other := region(t, a.Node, tiered.Config[int]{Name: "other"})
+	f.origin.commit("before")
+	f.origin.commit("after")
+	a.warm(t, "before")
+	a.warm(t, "after")
+	a.proxy.Refuse(true)
+	a.proxy.Cut()
+	for _, err := range []error{
+		a.items.Delete(t.Context(), "before"), other.Clear(t.Context()), a.items.Delete(t.Context(), "after"),
+	} {
+		if !errors.Is(err, tiered.ErrUnavailable) {
+			t.Fatal(err)
+		}
+	}
+	a.proxy.Refuse(false)
+	eventually(t, "nothing is pending", func() bool { return a.Stats().PendingRetries == 0 })
+	for i, m := range f.members {
+		for _, key := range []string{"before", "after"} {
+			for range 10 {
+				before := m.origin.reads.Load()
+				if m.get(t, key); m.origin.reads.Load() == before {
+					t.Fatalf("instance %d: what was loaded of %s, within OriginLag of the Delete, is kept", i, key)
+				}
+			}
+		}
+	}
+}
