@@ -47,10 +47,13 @@ func BypassL1() Option { return Option{kind: optBypassL1} }
 func ForceLoad() Option { return Option{kind: optForceLoad} }
 
 // WithTags adds to the tags of the value that the call stores, besides those of
-// Config.Tags: see [Node.InvalidateTags]. A negative entry has these alone. They
-// belong to the call: another call that loads the key must give them again. In a
+// Config.Tags: see [Node.InvalidateTags]. A negative entry has these alone. In a
 // call that joins a load under way, that load's tags count. An error in a region with
 // Config.OriginLag. For GetOrLoad, LoadIf, GetOrLoadMany, Set and SetMany.
+//
+// They are the call's and not the key's: who loads the key next, on any instance,
+// gives them again, or the value has them no longer. That holds for a load ahead of
+// time ([Config].RefreshAhead) and for [Region.Refresh], which gives none, too.
 func WithTags(tags ...string) Option { return Option{kind: optTags, tags: tags} }
 
 // operation is what an option is used for.

@@ -173,7 +173,8 @@ func (f *flight) throughLease(ctx context.Context) *outcome {
 // GetOrLoad with [ForceLoad] does, several at a time; meanwhile, and where a load
 // fails, the old values are served. It returns when all loads have ended, with the
 // errors of those that failed (an absence is none), or when ctx ends; loads that
-// have begun go on.
+// have begun go on. The new values have the tags of Config.Tags, and none that a call
+// has given: see [WithTags].
 func (r *Region[V]) Refresh(ctx context.Context, load func(ctx context.Context, key string) (V, error), keys ...string) error {
 	if r == nil {
 		return errNilRegion
