@@ -39,6 +39,15 @@ func (s *Store) guarded(ctx context.Context, keys []Key, sc *script, first []any
 	})
 }
 
+// ofASet is the sequence in the tombstone of a Set. No partition ever counts so low.
+const ofASet = 1
+
+// tombstoneOfSet is the tombstone under which the owner of the token may fill.
+func tombstoneOfSet(token Token) []byte {
+	env, _ := appendEnvelope(make([]byte, 0, headerSize+7), &Value{Kind: Tombstone, Token: token, Seq: ofASet})
+	return env
+}
+
 // tombstoneOf is the envelope of a tombstone. It has no times: the life of its
 // key in Redis is its life.
 func tombstoneOf(token Token) []byte {

@@ -199,3 +199,96 @@ func TestALateBlockEndsByItself(t *testing.T) {
 			})
 		})
 }
+
+// beginLagging begins a Set of a region whose loads lag behind.
+func beginLagging(t *testing.T, s *l2.Store, k l2.Key, lag time.Duration) l2.Lease {
+	t.Helper()
+	got := s.BeginLagging(t.Context(), []l2.Key{k}, []l2.Token{l2.NewToken()}, lag)
+	if got[0].Err != nil {
+		t.Fatal(got[0].Err)
+	}
+	return got[0].Lease
+}
+
+// wantLeaseBlocked checks whether a loader that does not accept what is there may
+// store something else.
+func wantLeaseBlocked(t *testing.T, s *l2.Store, k l2.Key, refuse l2.Token, want bool) {
+	t.Helper()
+	g, err := s.GetOrLease(t.Context(), k, l2.NewToken(), refuse)
+	if err != nil || (g.Status == l2.Blocked) != want {
+		t.Errorf("get-or-lease: %v, %v; blocked: want %v", g.Status, err, want)
+	}
+	if g.Status == l2.Granted {
+		s.Release(g.Lease)
+		if err := s.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// For the lag nothing but the fill of the Set is stored, before it and after it.
+func TestOnlyTheSetIsStoredForTheLag(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		c := b.Client(t)
+		s := newStore(t, c)
+		put(t, s, apple, "old")
+		loading := grant(t, s, pear)
+		hear := listen(t, c)
+		l := beginLagging(t, s, apple, time.Minute)
+		p := beginLagging(t, s, pear, time.Minute)
+		hear(2)
+		wantRefused(t, s, loading)
+		wantBlocked(t, s, apple, true)
+		f := fill(t, s, l, "new")
+		if again, err := s.Fill(t.Context(), l, value("new")); err != nil || !again.Accepted || again.Seq != f.Seq {
+			t.Errorf("the fill again: %+v, %v, want %+v", again, err, f)
+		}
+		hear(0) // it replaces nothing that anybody keeps
+		wantHit(t, s, apple, "new")
+		wantBlocked(t, s, apple, false)
+		wantLeaseBlocked(t, s, apple, l.Token, true)
+		if s.Release(p); s.Flush(t.Context()) != nil { // the Set of pear has failed
+			t.Fatal("not flushed")
+		}
+		wantBlocked(t, s, pear, true)
+		wantRefused(t, s, p)
+		b.FastForward(t, time.Minute+time.Second)
+		wantLeaseBlocked(t, s, apple, l.Token, false)
+		wantBlocked(t, s, pear, false)
+	})
+}
+
+// A Set takes the place of what a Set has left; tombstones of others stay, for no
+// less time than the lag.
+func TestASetAndWhatBlocksItsKey(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		c := b.Client(t)
+		s := newStore(t, c)
+		first := beginLagging(t, s, apple, time.Minute)
+		second := beginLagging(t, s, apple, time.Minute)
+		wantRefused(t, s, first)
+		fill(t, s, second, "second")
+		third := beginLagging(t, s, apple, time.Minute)
+		fill(t, s, third, "third")
+		wantHit(t, s, apple, "third")
+		invalidate(t, s, apple)
+		wantMiss(t, s, apple)
+
+		writing := l2.NewToken()
+		block(t, s, writing, time.Second, pear)
+		l := beginLagging(t, s, pear, time.Minute)
+		if left := c.PTTL(t.Context(), valueName(pear)).Val(); left <= time.Second {
+			t.Errorf("the tombstone stays for %v, want the lag", left)
+		}
+		wantRefused(t, s, l)
+		block(t, s, l2.NewToken(), time.Second, nut) // of a Set that is lost, it becomes nobody's
+		unblock(t, s, writing, pear)
+		wantBlocked(t, s, pear, false)
+
+		lost := beginLagging(t, s, nut, time.Minute)
+		block(t, s, writing, time.Second, nut)
+		wantRefused(t, s, lost)
+		unblock(t, s, writing, nut)
+		wantBlocked(t, s, nut, true)
+	})
+}

@@ -3,6 +3,7 @@ package l2
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // maxInvalidated is the number of keys in one script: Redis does nothing else
@@ -193,7 +194,7 @@ func (s *Store) Begin(ctx context.Context, k Key, token Token) (Lease, error) {
 		return Lease{}, err
 	}
 	p := s.layout.Partition(k.Hash)
-	jobs := []job{{lane: s.primary[p].urgent, script: beginScript, args: s.beginArgs(p, k, token), late: s.lateGrant(k, token)}}
+	jobs := []job{{lane: s.primary[p].urgent, script: beginScript, args: s.beginArgs(p, k, token, 0), late: s.lateGrant(k, token)}}
 	c.runAll(jobs)
 	seq, err := jobs[0].sequence()
 	if err != nil {
@@ -206,12 +207,16 @@ func (s *Store) Begin(ctx context.Context, k Key, token Token) (Lease, error) {
 }
 
 // beginArgs are the arguments of begin for a key of partition p.
-func (s *Store) beginArgs(p int, k Key, token Token) []any {
+func (s *Store) beginArgs(p int, k Key, token Token, lag time.Duration) []any {
 	args := beginScript.args([]string{
 		s.layout.Sequence(p), s.layout.Value(p, k.Region, k.Name), s.layout.Lease(p, k.Region, k.Name),
-	}, 6)
+	}, 8)
 	args = append(args, token.arg(), s.opts.LeaseTTL.Milliseconds())
-	return s.announcement(args, p, []uint64{k.Hash})
+	args = s.announcement(args, p, []uint64{k.Hash})
+	if lag <= 0 {
+		return append(args, "", 0)
+	}
+	return append(args, tombstoneOfSet(token), max(1, lag.Milliseconds()))
 }
 
 // announcement appends what the scripts need to announce an invalidation.

@@ -3,6 +3,7 @@ package l2
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/doppio-cache/doppio/internal/keyspace"
 )
@@ -279,6 +280,14 @@ func tagsOf(fills []Filling) (tags []Key) {
 // concerned. The token of each is the one at its index. Each has an outcome of
 // its own, in order.
 func (s *Store) BeginMany(ctx context.Context, keys []Key, tokens []Token) []Begun {
+	return s.BeginLagging(ctx, keys, tokens, 0)
+}
+
+// BeginLagging is BeginMany where loads may bring what was there up to lag before
+// they began: for that time nothing but the fills of these leases is stored at the
+// keys, also after a fill, and whatever becomes of it. What asks for a lease
+// meanwhile is answered with [Blocked].
+func (s *Store) BeginLagging(ctx context.Context, keys []Key, tokens []Token, lag time.Duration) []Begun {
 	out := make([]Begun, len(keys))
 	if len(keys) == 0 {
 		return out
@@ -293,7 +302,7 @@ func (s *Store) BeginMany(ctx context.Context, keys []Key, tokens []Token) []Beg
 	jobs := make([]job, len(keys))
 	for i, k := range keys {
 		p := s.layout.Partition(k.Hash)
-		jobs[i] = s.bulk.job(s.bulk.urgent, p, beginScript, s.beginArgs(p, k, tokens[i]))
+		jobs[i] = s.bulk.job(s.bulk.urgent, p, beginScript, s.beginArgs(p, k, tokens[i], lag))
 		jobs[i].late = s.lateGrant(k, tokens[i])
 	}
 	c.runAll(jobs)

@@ -105,7 +105,7 @@ type Config[V any] struct {
 	// OriginLag is how far behind the origin that loads read may be, where that is
 	// a replica: a value that is loaded within that time after an invalidation
 	// of its key may be the old one, and is not kept. Until then each read of
-	// the key loads. Every instance that invalidates keys of the region must
+	// the key loads; but what Set brings is stored. Every instance that invalidates keys of the region must
 	// have declared it with the same OriginLag, and Redis must not evict keys
 	// (noeviction). Without Redis what is loaded is kept for MaxStaleness. There is
 	// no telling which keys a tag or a Clear concerns, so that such a region has

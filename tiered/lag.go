@@ -13,6 +13,11 @@ import (
 // for as long as the lag may be: a load that begins before it ends may read what
 // was there before the commit, and so finds that nothing may be stored. It is
 // nobody's tombstone, so that no Mutate ends it.
+//
+// A Set knows what there is. It leaves a tombstone of its own, under which its fill
+// alone is accepted, and the fill leaves, for what is left of the tombstone's life, a
+// lease of the key that is nobody's: the value is read, and not replaced by what is
+// loaded.
 
 // lagOf is the OriginLag of a key's region, if it is declared here.
 func (n *Node) lagOf(k keyspace.Key) time.Duration {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -183,5 +184,77 @@ func TestAQueuedInvalidationKnowsTheLagBesideAClear(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What is set is stored. Within the lag nothing that is loaded is: not when the
+// value's life ends before, not when it is to be replaced, and not when the Set has
+// lost its value on the way.
+func TestSetInARegionThatLags(t *testing.T) {
+	const lag = time.Minute
+	f := newFleetWith(t, 2, tiered.Options{MaxStaleness: bound, L2Timeout: 100 * time.Millisecond}, func(c *tiered.Config[int]) {
+		c.OriginLag = lag
+	})
+	a, b := f.members[0], f.members[1]
+	loads := func(key string, opts ...tiered.Option) {
+		t.Helper()
+		for i, m := range f.members {
+			for range 5 {
+				before := f.origin.reads.Load()
+				if m.get(t, key, opts...); f.origin.reads.Load() == before {
+					t.Fatalf("instance %d: what was loaded of %s, within OriginLag of the Set, is kept", i, key)
+				}
+			}
+		}
+	}
+	set := func(key string, v int, opts ...tiered.Option) {
+		t.Helper()
+		if err := a.items.Set(t.Context(), key, v, opts...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"k", "short", "lost", "many"} {
+		f.origin.commit(key) // 1 is what the replica goes on having
+		a.warm(t, key)
+	}
+
+	set("k", 2)
+	for i, m := range f.members {
+		eventually(t, "the value that was set is read", func() bool { return m.get(t, "k") == 2 })
+		if v := m.get(t, "k", tiered.ForceLoad()); v != 1 {
+			t.Errorf("instance %d: a forced load brings %d", i, v)
+		}
+		if v := m.get(t, "k"); v != 2 {
+			t.Errorf("instance %d: a forced load has replaced what was set by %d", i, v)
+		}
+	}
+	set("k", 3)
+	eventually(t, "it is set again", func() bool { return b.get(t, "k") == 3 && a.get(t, "k") == 3 })
+
+	set("short", 2, tiered.WithTTL(20*time.Millisecond))
+	eventually(t, "its life is over", func() bool { return a.get(t, "short") == 1 && b.get(t, "short") == 1 })
+	loads("short")
+
+	var struck atomic.Int64
+	a.proxy.CutBefore(step("lost", 2, &struck), 1) // the fill
+	if err := a.items.Set(t.Context(), "lost", 2); !errors.Is(err, tiered.ErrUnavailable) {
+		t.Fatalf("a Set whose fill is lost: %v", err)
+	}
+	eventually(t, "b has heard of it", func() bool {
+		before := f.origin.reads.Load()
+		b.get(t, "lost")
+		return f.origin.reads.Load() > before
+	})
+	eventually(t, "a reaches Redis again", func() bool { return a.items.Set(t.Context(), "other", 1) == nil })
+	loads("lost")
+	set("lost", 3)
+	eventually(t, "it is set again", func() bool { return a.get(t, "lost") == 3 && b.get(t, "lost") == 3 })
+
+	if err := a.items.SetMany(t.Context(), map[string]int{"many": 2, "more": 2}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "many are set", func() bool { return b.get(t, "many") == 2 })
+	if v := b.get(t, "many", tiered.ForceLoad()); v != 1 || b.get(t, "many") != 2 {
+		t.Errorf("a forced load has brought %d, and replaced what was set", v)
 	}
 }

@@ -168,7 +168,21 @@ func (r *region) stored(w *write, res l2.Filled, err error) error {
 
 func (r *region) beginL2(ctx context.Context, k keyspace.Key) (l2.Lease, error) {
 	ctx, watched := r.watch(ctx, OpL2Begin, k.Name)
-	lease, err := r.node.l2.Begin(ctx, k, l2.NewToken())
-	watched.end(err)
-	return lease, err
+	begun := r.begin(ctx, []keyspace.Key{k}, []l2.Token{l2.NewToken()})
+	watched.end(begun[0].Err)
+	return begun[0].Lease, begun[0].Err
+}
+
+// begin invalidates keys and leaves leases of ours. With an OriginLag it also leaves
+// what an invalidation of such a region does, but for our fills; see lag.go.
+func (r *region) begin(ctx context.Context, keys []keyspace.Key, tokens []l2.Token) []l2.Begun {
+	switch n := r.node; {
+	case r.originLag > 0:
+		return n.l2.BeginLagging(ctx, keys, tokens, r.originLag)
+	case len(keys) == 1:
+		lease, err := n.l2.Begin(ctx, keys[0], tokens[0])
+		return []l2.Begun{{Lease: lease, Err: err}}
+	default:
+		return n.l2.BeginMany(ctx, keys, tokens)
+	}
 }

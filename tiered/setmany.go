@@ -94,7 +94,7 @@ func (r *region) beginMany(ctx context.Context, writes []*write) []l2.Begun {
 		keys[i], tokens[i] = w.key, l2.NewToken()
 	}
 	ctx, watched := r.watch(ctx, OpL2Begin, only(writes))
-	begun := r.node.l2.BeginMany(ctx, keys, tokens)
+	begun := r.begin(ctx, keys, tokens)
 	var failed error
 	for i := range begun {
 		if begun[i].Err != nil {

@@ -24,6 +24,7 @@ type sharedTier interface {
 	GetOrLeaseMany(ctx context.Context, asked []l2.Asked) []l2.Got
 	FillMany(ctx context.Context, fills []l2.Filling) []l2.Outcome
 	BeginMany(ctx context.Context, keys []keyspace.Key, tokens []l2.Token) []l2.Begun
+	BeginLagging(ctx context.Context, keys []keyspace.Key, tokens []l2.Token, lag time.Duration) []l2.Begun
 	InvalidateAll(ctx context.Context, keys []keyspace.Key) []l2.Invalidated
 	ExpireAll(ctx context.Context, keys []keyspace.Key, keep time.Duration) []l2.Invalidated
 	Touch(k keyspace.Key, token l2.Token, idle, keep time.Duration)

@@ -261,7 +261,9 @@ func (r *Region[V]) unwrap(out *outcome, opts []Option) (v V, err error) {
 //
 // Prefer Delete after the origin's commit: two Sets that are not ordered by
 // the origin may leave the older value. In a region with Config.TTLFor, a
-// negative life makes Set a Delete.
+// negative life makes Set a Delete. In one with Config.OriginLag, nothing else is
+// stored for that long; where an invalidation has left a tombstone, Set is no more
+// than one.
 func (r *Region[V]) Set(ctx context.Context, key string, value V, opts ...Option) error {
 	if r == nil {
 		return errNilRegion

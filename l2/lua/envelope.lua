@@ -3,6 +3,8 @@ local HEADER, AT_CREATED, AT_SOFT_END, AT_TOKEN, AT_SEQ = 64, 9, 17, 25, 41
 local LAYOUT = string.char(208, 159, 1)
 local LIVE, TOMBSTONE = 0, 2
 local LEASE = 24 -- token (16), sequence at the grant (8)
+local OF_A_SET = 1 -- the sequence in the tombstone of a Set, see block.go
+local NOBODY = string.rep('\0', 16) -- a token that nobody has
 
 -- number reads 8 bytes, big endian.
 local function number(b, at)

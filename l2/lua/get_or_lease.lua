@@ -25,6 +25,8 @@ end
 
 local held = get(KEYS[4])
 if held and #held == LEASE then
+  -- Nobody's: what is loaded now may be older than a value that a Set has stored.
+  if string.sub(held, 1, 16) == NOBODY then return {'blocked', decimal(s)} end
   if string.sub(held, 1, 16) ~= ARGV[1] then return {'busy', decimal(s)} end
   redis.call('PEXPIRE', KEYS[4], ARGV[3])
   return {'granted', decimal(number(held, 17)), bad, decimal(size)}
