@@ -84,13 +84,14 @@ func TestFencesAreRaisedBeforeAKeyLeavesTheQueue(t *testing.T) {
 		batches, _ := b.queue.due(0)
 		done := make(chan struct{})
 		for range 2 { // others who raise fences of the partition: that gives us time to look
+			other := b.fences.Stamp(1).At(1)
 			go func() {
 				for {
 					select {
 					case <-done:
 						return
 					default:
-						b.fences.Raise(1, 1)
+						b.fences.Answered(&other)
 					}
 				}
 			}()

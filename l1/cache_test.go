@@ -41,14 +41,14 @@ func TestAHitIsOfTheSameRegionAndKeyAndNotVoid(t *testing.T) {
 			get:  func(h *harness) (*l1.Region, string) { return h.region, "forged" },
 		}, {
 			name: "its stripe is raised above it",
-			do:   func(h *harness) { h.fences.Raise(hash(k), 101) },
+			do:   func(h *harness) { h.own(hash(k), 101) },
 		}, {
 			name: "its stripe is raised up to it",
-			do:   func(h *harness) { h.fences.Raise(hash(k), 100) },
+			do:   func(h *harness) { h.own(hash(k), 100) },
 			hit:  true,
 		}, {
 			name: "the floor of its partition is raised above it",
-			do:   func(h *harness) { h.fences.RaiseFloor(h.fences.Partition(hash(k)), 101) },
+			do:   func(h *harness) { h.ownOfAll(h.fences.Partition(hash(k)), 101) },
 		}, {
 			name: "its stripe is voided",
 			do:   func(h *harness) { h.fences.Void(hash(k)) },

@@ -51,6 +51,17 @@ func (h *harness) entry(i int, seq uint64, value any) *l1.Entry {
 	}
 }
 
+// own takes in an invalidation of a key that this instance has made, as number seq.
+func (h *harness) own(hash, seq uint64) {
+	p := h.fences.Partition(hash)
+	h.fences.Invalidated(p, []uint64{hash}, seq, fence.Position{Generation: h.fences.Position(p).Generation})
+}
+
+// ownOfAll is own for all keys of a partition.
+func (h *harness) ownOfAll(p int, seq uint64) {
+	h.fences.Invalidated(p, nil, seq, fence.Position{Generation: h.fences.Position(p).Generation})
+}
+
 // value is what a Get of key number i finds, nil if nothing.
 func (h *harness) value(i int) any {
 	if e, _ := h.Find(h.region, hash(i), name(i)); e != nil {

@@ -113,7 +113,7 @@ func TestAVoidEntryIsOverwrittenInPlace(t *testing.T) {
 	h := newHarness(t, 1<<20)
 	h.Put(h.entry(1, 100, 1))
 	h.Wait()
-	h.fences.Raise(hash(1), 150)
+	h.own(hash(1), 150)
 	h.wantValue(t, 1, nil)
 	if s := h.Stats(); s.Entries != 1 {
 		t.Errorf("got %+v, want the void entry to be there still", s)

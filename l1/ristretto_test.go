@@ -99,7 +99,7 @@ func TestAValueIsSeenAfterDel(t *testing.T) {
 	b.want(t, "k", 0, false)
 
 	voids := map[string]func(h *harness){
-		"Raise":         func(h *harness) { h.fences.Raise(hash(1), 101) },
+		"Invalidated":   func(h *harness) { h.own(hash(1), 101) },
 		"Heard":         func(h *harness) { h.fences.Heard(h.fences.Partition(hash(1)), 101, []uint64{hash(1)}) },
 		"Void":          func(h *harness) { h.fences.Void(hash(1)) },
 		"VoidPartition": func(h *harness) { h.fences.VoidPartition(h.fences.Partition(hash(1))) },
@@ -229,7 +229,7 @@ func TestDelBlocksWhenTheQueueIsFull(t *testing.T) {
 	for i := 1; h.Put(h.entry(i, 100, "new")); i++ {
 		continue
 	}
-	h.fences.Raise(hash(0), 101)
+	h.own(hash(0), 101)
 	h.wantValue(t, 0, nil)
 	release()
 }
@@ -272,7 +272,7 @@ func TestClearIsNotAtomic(t *testing.T) {
 		h.Put(h.entry(2*entries+i, 101, "new"))
 	}
 	for p := range h.fences.Partitions() {
-		h.fences.RaiseFloor(p, 101)
+		h.ownOfAll(p, 101)
 	}
 	release()
 	h.Wait()

@@ -32,19 +32,6 @@ func (t *Table) Heard(p int, seq uint64, hashes []uint64) (gap bool) {
 	return gap && last > 0
 }
 
-// Raise makes the fence of a key at least seq: this instance's own invalidation
-// got that number. Unlike a message it says nothing about the numbers before.
-func (t *Table) Raise(hash, seq uint64) {
-	if seq > sequenceMask {
-		return
-	}
-	p, word := t.of(hash)
-	p.mu.Lock()
-	raiseSequence(word, seq)
-	raise(&p.seen, seq)
-	p.mu.Unlock()
-}
-
 // Answered takes in that a value with this mark was, or is about to be, given to
 // a caller: copies of its key that are older must not be served after it.
 //
@@ -86,8 +73,8 @@ func (t *Table) Position(p int) Position {
 
 // Invalidated takes in an own invalidation in partition p, of the keys with these
 // hashes or of all if there are none, that Redis has confirmed with number seq.
-// since is the [Table.Position] from before it was sent. Like [Table.Raise] it
-// says nothing about the numbers before.
+// since is the [Table.Position] from before it was sent. Unlike a message it says
+// nothing about the numbers before.
 //
 // A number that is not above since.Last means that Redis has lost the sequence,
 // and no probe has noticed yet: copies here carry higher numbers, and the stripes
@@ -128,17 +115,6 @@ func (t *Table) Invalidated(p int, hashes []uint64, seq uint64, since Position) 
 	}
 	raise(&pt.seen, seq)
 	return lost
-}
-
-// RaiseFloor voids all copies of partition p that are older than seq.
-func (t *Table) RaiseFloor(p int, seq uint64) {
-	if seq > sequenceMask {
-		return
-	}
-	pt := &t.parts[p]
-	pt.mu.Lock()
-	raise(&pt.floor, seq)
-	pt.mu.Unlock()
 }
 
 // Void makes every copy of the key, and every read or load of it that is under

@@ -34,14 +34,14 @@ func TestHeardTellsGaps(t *testing.T) {
 // A late message must not lower what newer ones have raised.
 func TestFencesOnlyRise(t *testing.T) {
 	tb := fence.New(1, D, 0)
-	tb.RaiseFloor(0, 50)
+	ownOfAll(tb, 0, 50)
 	tb.Heard(0, 99, nil)
 	tb.Heard(0, 100, []uint64{key})
 	at99, at49 := tb.Stamp(key).At(99), tb.Stamp(neighbour).At(98)
 	tb.Heard(0, 98, []uint64{key})
-	tb.Raise(key, 97)
+	own(tb, key, 97)
 	tb.Heard(0, 40, nil)
-	tb.RaiseFloor(0, 41)
+	ownOfAll(tb, 0, 41)
 	tb.Settle(0, 42, tb.Now())
 	wantValid(t, tb, at99, false, "a copy older than its stripe")
 	wantValid(t, tb, at49, false, "a copy older than the floor")
@@ -54,7 +54,7 @@ func TestFencesOnlyRise(t *testing.T) {
 func TestAnOwnInvalidationSaysNothingAboutTheNumbersBefore(t *testing.T) {
 	tb := fence.New(1, D, 0)
 	tb.Heard(0, 100, nil)
-	tb.Raise(key, 102)
+	own(tb, key, 102)
 	if last := tb.Last(0); last != 100 {
 		t.Errorf("last is %d, want 100: 101 has not been heard", last)
 	}
@@ -66,16 +66,16 @@ func TestAnOwnInvalidationSaysNothingAboutTheNumbersBefore(t *testing.T) {
 func TestPartitionsDoNotTouchEachOther(t *testing.T) {
 	const even, odd = key, key + 1
 	voids := map[string]func(tb *fence.Table){
-		"Heard":           func(tb *fence.Table) { tb.Heard(1, 200, []uint64{odd}) },
-		"Heard, of all":   func(tb *fence.Table) { tb.Heard(1, 200, nil) },
-		"Heard, misfiled": func(tb *fence.Table) { tb.Heard(1, 200, []uint64{odd, even}) },
-		"Raise":           func(tb *fence.Table) { tb.Raise(odd, 200) },
-		"RaiseFloor":      func(tb *fence.Table) { tb.RaiseFloor(1, 200) },
-		"Void":            func(tb *fence.Table) { tb.Void(odd) },
-		"VoidPartition":   func(tb *fence.Table) { tb.VoidPartition(1) },
-		"Settle":          func(tb *fence.Table) { tb.Settle(1, 200, tb.Now()) },
-		"Observe":         func(tb *fence.Table) { tb.Heard(1, 300, nil); tb.Observe(1, 300, 200, tb.Now()) },
-		"Restart":         func(tb *fence.Table) { tb.Restart(1, 200) },
+		"Heard":               func(tb *fence.Table) { tb.Heard(1, 200, []uint64{odd}) },
+		"Heard, of all":       func(tb *fence.Table) { tb.Heard(1, 200, nil) },
+		"Heard, misfiled":     func(tb *fence.Table) { tb.Heard(1, 200, []uint64{odd, even}) },
+		"Invalidated":         func(tb *fence.Table) { own(tb, odd, 200) },
+		"Invalidated, of all": func(tb *fence.Table) { ownOfAll(tb, 1, 200) },
+		"Void":                func(tb *fence.Table) { tb.Void(odd) },
+		"VoidPartition":       func(tb *fence.Table) { tb.VoidPartition(1) },
+		"Settle":              func(tb *fence.Table) { tb.Settle(1, 200, tb.Now()) },
+		"Observe":             func(tb *fence.Table) { tb.Heard(1, 300, nil); tb.Observe(1, 300, 200, tb.Now()) },
+		"Restart":             func(tb *fence.Table) { tb.Restart(1, 200) },
 		"Advance": func(tb *fence.Table) {
 			for range 200 {
 				tb.Advance(odd)
@@ -135,7 +135,7 @@ func TestRaisingAStripeKeepsItsVoidings(t *testing.T) {
 	tb := fence.New(1, D, 0)
 	m := tb.Stamp(key).At(1000)
 	tb.Void(key)
-	tb.Raise(key, 200)
+	own(tb, key, 200)
 	wantValid(t, tb, m, false, "sequence above the stripe's, but from before the voiding")
 	wantValid(t, tb, tb.Stamp(key).At(199), false, "from after the voiding, but before the invalidation")
 	wantValid(t, tb, tb.Stamp(key).At(200), true, "from after both")

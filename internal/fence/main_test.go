@@ -48,3 +48,14 @@ func wantValid(t *testing.T, table *fence.Table, m fence.Mark, want bool, when s
 		t.Errorf("%s: valid is %v, want %v", when, got, want)
 	}
 }
+
+// own takes in an invalidation of a key that this instance has made, as number seq.
+func own(table *fence.Table, hash, seq uint64) {
+	p := table.Partition(hash)
+	table.Invalidated(p, []uint64{hash}, seq, fence.Position{Generation: table.Position(p).Generation})
+}
+
+// ownOfAll is own for all keys of a partition.
+func ownOfAll(table *fence.Table, p int, seq uint64) {
+	table.Invalidated(p, nil, seq, fence.Position{Generation: table.Position(p).Generation})
+}

@@ -63,13 +63,13 @@ func TestWhatACopyOutlives(t *testing.T) {
 		{"a number that is no sequence", func(tb table) { tb.Heard(p, 1<<53, []uint64{key}) }, true},
 
 		// this instance's own invalidations
-		{"an own invalidation of the key", func(tb table) { tb.Raise(key, at+1) }, false},
-		{"an own invalidation that the copy includes", func(tb table) { tb.Raise(key, at) }, true},
-		{"an own invalidation of another key", func(tb table) { tb.Raise(neighbour, at+1) }, true},
-		{"an own invalidation that got no sequence", func(tb table) { tb.Raise(key, 1<<53) }, true},
-		{"an own invalidation of the partition", func(tb table) { tb.RaiseFloor(p, at+1) }, false},
-		{"one of the partition that the copy includes", func(tb table) { tb.RaiseFloor(p, at) }, true},
-		{"one of the partition that got no sequence", func(tb table) { tb.RaiseFloor(p, 1<<53) }, true},
+		{"an own invalidation of the key", func(tb table) { own(tb, key, at+1) }, false},
+		{"an own invalidation that the copy includes", func(tb table) { own(tb, key, at) }, true},
+		{"an own invalidation of another key", func(tb table) { own(tb, neighbour, at+1) }, true},
+		{"an own invalidation that got no sequence", func(tb table) { own(tb, key, 1<<53) }, true},
+		{"an own invalidation of the partition", func(tb table) { ownOfAll(tb, p, at+1) }, false},
+		{"one of the partition that the copy includes", func(tb table) { ownOfAll(tb, p, at) }, true},
+		{"one of the partition that got no sequence", func(tb table) { ownOfAll(tb, p, 1<<53) }, true},
 		{"an invalidation that may have happened", func(tb table) { tb.Void(key) }, false},
 		{"one of another key that may have happened", func(tb table) { tb.Void(neighbour) }, true},
 		{"one of the partition that may have happened", func(tb table) { tb.VoidPartition(p) }, false},
@@ -146,10 +146,10 @@ func TestWhatACopyIsKnownToInclude(t *testing.T) {
 			tb.Heard(p, 100, []uint64{key})
 		}, func(s fence.Stamp) fence.Mark { return s.At(99) }, false},
 		{"an answer from before the last own invalidation", func(tb table) {
-			tb.Raise(key, 100)
+			own(tb, key, 100)
 		}, func(s fence.Stamp) fence.Mark { return s.At(99) }, false},
 		{"an answer from below the floor", func(tb table) {
-			tb.RaiseFloor(p, 100)
+			ownOfAll(tb, p, 100)
 		}, func(s fence.Stamp) fence.Mark { return s.At(99) }, false},
 		{"an answer after a voiding", func(tb table) {
 			tb.Heard(p, 100, []uint64{key})
@@ -164,8 +164,8 @@ func TestWhatACopyIsKnownToInclude(t *testing.T) {
 			tb.Heard(p, 100, []uint64{key})
 			tb.Heard(p, 200, []uint64{neighbour})
 		}, fence.Stamp.Mark, true},
-		{"a load after an own invalidation", func(tb table) { tb.Raise(key, 100) }, fence.Stamp.Mark, true},
-		{"a load after one of the partition", func(tb table) { tb.RaiseFloor(p, 100) }, fence.Stamp.Mark, true},
+		{"a load after an own invalidation", func(tb table) { own(tb, key, 100) }, fence.Stamp.Mark, true},
+		{"a load after one of the partition", func(tb table) { ownOfAll(tb, p, 100) }, fence.Stamp.Mark, true},
 		{"a load after a voiding", func(tb table) { tb.Void(key) }, fence.Stamp.Mark, true},
 		{"a load after the sequence went back", func(tb table) {
 			tb.Heard(p, 100, []uint64{key})
@@ -199,7 +199,7 @@ func TestALoadIncludesAllThatWasHeardOfAnyKey(t *testing.T) {
 		if m.Sequence() != 101 {
 			t.Errorf("got sequence %d, want 101", m.Sequence())
 		}
-		tb.RaiseFloor(0, 101)
+		ownOfAll(tb, 0, 101)
 		wantValid(t, tb, m, true, "floor at what the load includes")
 		tb.Heard(0, 102, []uint64{key})
 		wantValid(t, tb, m, false, "the next message about the key")
@@ -217,7 +217,7 @@ func TestADetachedCopyIsNotProlongedByALease(t *testing.T) {
 		tb.GrantForever()
 		wantValid(t, tb, m, false, "with a lease without end")
 		m = tb.Stamp(key).Mark().Detach()
-		tb.Raise(key, 100)
+		own(tb, key, 100)
 		wantValid(t, tb, m, false, "young, but invalidated")
 	})
 }
@@ -261,11 +261,11 @@ func TestWhatALoadUnderWayOutlives(t *testing.T) {
 			func(tb table) { tb.Heard(p, 3, []uint64{neighbour}) }, false},
 		{"a message that had been heard before", func(tb table) { tb.Heard(p, 1, []uint64{key}) },
 			func(tb table) { tb.Heard(p, 1, []uint64{key}) }, true},
-		{"an own invalidation", nil, func(tb table) { tb.Raise(key, 1) }, false},
-		{"one of another key", nil, func(tb table) { tb.Raise(neighbour, 1) }, true},
-		{"one of the partition", nil, func(tb table) { tb.RaiseFloor(p, 1) }, false},
-		{"one of the partition that is older than the last one of the key", func(tb table) { tb.Raise(key, 5) },
-			func(tb table) { tb.RaiseFloor(p, 5) }, true},
+		{"an own invalidation", nil, func(tb table) { own(tb, key, 1) }, false},
+		{"one of another key", nil, func(tb table) { own(tb, neighbour, 1) }, true},
+		{"one of the partition", nil, func(tb table) { ownOfAll(tb, p, 1) }, false},
+		{"one of the partition that is older than the last one of the key", func(tb table) { own(tb, key, 5) },
+			func(tb table) { ownOfAll(tb, p, 5) }, true},
 		{"a voiding", nil, func(tb table) { tb.Void(key) }, false},
 		{"a voiding of another key", nil, func(tb table) { tb.Void(neighbour) }, true},
 		{"a voiding of the partition", nil, func(tb table) { tb.VoidPartition(p) }, false},

@@ -137,7 +137,7 @@ func TestSettleTakesWhatHasNotArrivedForLost(t *testing.T) {
 func TestAfterARewindOldNumbersMeanNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, tb *fence.Table) {
 		tb.Heard(0, 1000, []uint64{key})
-		tb.RaiseFloor(0, 1000)
+		ownOfAll(tb, 0, 1000)
 		old := []fence.Mark{tb.Stamp(key).At(1000), tb.Stamp(key).At(1 << 52), tb.Stamp(neighbour).At(1000)}
 		under := tb.Stamp(key) // a load under way
 		if got := tb.Observe(0, tb.Last(0), 10, tb.Now()); got != fence.Rewound {

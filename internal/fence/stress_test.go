@@ -94,7 +94,7 @@ func (w *world) invalidate(r *rand.Rand) {
 		w.commit(k)
 	case n < 80: // here
 		seq, version := w.commit(k)
-		w.table.Raise(hashOf(k), seq)
+		own(w.table, hashOf(k), seq)
 		h.learn(version)
 	case n < 90: // here, with an outcome that is not known
 		_, version := w.commit(k)

@@ -73,7 +73,7 @@ func TestWhatATaggedLoadOutlives(t *testing.T) {
 func TestASnapshotIncludesOnesOwnInvalidation(t *testing.T) {
 	tb := fence.New(1, time.Hour, 1<<20)
 	tb.Settle(0, 100, tb.Now())
-	tb.Raise(key, 105)
+	own(tb, key, 105)
 	s := tb.Snapshot()
 	if m := tb.TagMark(s, key); m.Sequence() != 105 || !tb.ValidTags([]fence.Mark{m}, tb.Now()) {
 		t.Errorf("got %+v, want a valid mark at 105", m)
