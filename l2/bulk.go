@@ -54,8 +54,8 @@ func (b *bulk) job(l *lane, p int, sc *script, args []any) job {
 }
 
 // exchange is one round trip to each of the masters concerned.
-func (b *bulk) exchange(ctx context.Context, l *lane, requests []*request) {
-	groups := b.byMaster(ctx, requests)
+func (b *bulk) exchange(ctx context.Context, l *lane, all *batch) {
+	groups := b.byMaster(ctx, all.requests)
 	var wg sync.WaitGroup
 	for _, g := range groups[1:] {
 		wg.Go(func() { b.exchangeOne(ctx, l, g) })
@@ -64,25 +64,16 @@ func (b *bulk) exchange(ctx context.Context, l *lane, requests []*request) {
 	wg.Wait()
 }
 
-// exchangeOne is one round trip to one master. What fails is one failure to a
-// breaker, however many keys were asked for: it is one round trip that failed.
+// exchangeOne is one round trip to one master.
 func (b *bulk) exchangeOne(ctx context.Context, l *lane, requests []*request) {
 	if len(requests) == 1 {
 		_ = b.store.client.Process(ctx, requests[0].cmd)
 	} else {
 		l.pipeline(ctx, requests)
 	}
-	var told *breaker
+	var trip batch // what was told of this master's answers
 	for _, r := range requests {
-		to := l.of(r)
-		if err := r.outcome(); err != nil && judge(err) != healthy {
-			if to == told {
-				to = nil
-			} else {
-				told = to
-			}
-		}
-		r.answer(to)
+		r.answer(trip.untold(l.of(r), r.outcome()))
 	}
 }
 

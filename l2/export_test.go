@@ -137,3 +137,12 @@ func (s *Store) LargestBatch() (n int) {
 	}
 	return n
 }
+
+// Failures is how many failures in a row a partition's server has had, as far as
+// its breaker knows.
+func (s *Store) Failures(p int) uint32 {
+	b := s.primary[p].breaker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.machine.Counts().ConsecutiveFailures
+}

@@ -57,7 +57,27 @@ type batch struct {
 	requests []*request
 	one      [1]*request // what a batch of one is made of
 	began    time.Duration
-	stuck    bool // guarded by lane.mu
+	stuck    bool                 // guarded by lane.mu
+	told     map[*breaker]verdict // see untold
+}
+
+// untold returns the breaker if it is to be told of an outcome, otherwise nil. A
+// round trip for many partitions is one failure to each of them, however many
+// keys were asked for and in whatever order: five in a row would switch them off.
+// Something worse than what it was told before is news.
+func (b *batch) untold(to *breaker, err error) *breaker {
+	v := judge(err)
+	if v == healthy {
+		return to
+	}
+	if v <= b.told[to] {
+		return nil
+	}
+	if b.told == nil {
+		b.told = make(map[*breaker]verdict, 1)
+	}
+	b.told[to] = v
+	return to
 }
 
 // send puts requests on the lane: all or none of them.
@@ -170,7 +190,7 @@ func (l *lane) exchange(b *batch) {
 	case l.readers != nil:
 		l.readers.exchange(ctx, b)
 	case l.bulk != nil:
-		l.bulk.exchange(ctx, l, b.requests)
+		l.bulk.exchange(ctx, l, b)
 		return
 	case len(b.requests) == 1:
 		_ = l.store.client.Process(ctx, b.requests[0].cmd)
@@ -200,16 +220,16 @@ func (l *lane) expire(now time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range l.running {
-		l.expireAll(b.requests, now)
+		l.expireAll(b, b.requests, now)
 	}
-	l.expireAll(l.queue, now)
+	l.expireAll(&batch{}, l.queue, now)
 	for len(l.running) > 0 && now-l.running[0].began >= l.store.opts.Timeout {
 		b := l.running[0]
 		b.stuck = true
 		l.running = l.running[1:]
 		l.stuck++
 		if !b.reported() {
-			l.blame(b.requests)
+			l.blame(b)
 		}
 	}
 	l.start()
@@ -227,17 +247,19 @@ func (b *batch) reported() bool {
 	return false
 }
 
-func (l *lane) expireAll(requests []*request, now time.Duration) {
-	var told *breaker
+// expireAll settles requests of a batch. On the lane of a primary each is a call
+// of its own, and a failure of its own.
+func (l *lane) expireAll(b *batch, requests []*request, now time.Duration) {
 	for _, r := range requests {
 		if !r.expire(now) {
 			continue
 		}
 		l.store.counts.timeouts.Add(1)
-		if b := l.of(r); l.bulk == nil || b != told {
-			b.report(errTimeout)
-			told = b
+		to := l.of(r)
+		if l.bulk != nil {
+			to = b.untold(to, errTimeout)
 		}
+		to.report(errTimeout)
 	}
 }
 
@@ -250,13 +272,13 @@ func (l *lane) of(r *request) *breaker {
 }
 
 // blame tells those concerned that a round trip had no answer in time.
-func (l *lane) blame(requests []*request) {
-	var told *breaker
-	for _, r := range requests {
-		if b := l.of(r); b != told {
-			b.report(errTimeout)
-			told = b
-		}
+func (l *lane) blame(b *batch) {
+	if l.bulk == nil {
+		l.breaker.report(errTimeout)
+		return
+	}
+	for _, r := range b.requests {
+		b.untold(l.of(r), errTimeout).report(errTimeout)
 	}
 }
 
