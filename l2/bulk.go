@@ -2,7 +2,9 @@ package l2
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -11,21 +13,34 @@ import (
 // trip, unless its values are very large.
 var bulkLimits = limits{commands: 1 << 16, bytes: 16 << 20, queue: 1 << 20}
 
-// bulkWidth is how many calls of many keys are under way at once. They are
-// large, so that there is little to be had from sharing round trips.
+// bulkWidth is how many calls of many keys are under way to a master at once.
+// They are large, so that there is little to be had from sharing round trips.
 const bulkWidth = 16
 
 // bulk carries calls of many keys: each is one round trip to each master
 // concerned. On a Cluster the lanes of partitions cannot do that, because
-// partitions do not know who else is on their master. So these lanes are shared
-// by all partitions; who serves which is asked of the client as a batch leaves.
-// A master that is silent holds up nobody but those who ask for keys of it: each
-// master has a pipeline of its own, whose answers are handed out when they come.
+// partitions do not know who else is on their master. There the two lanes of
+// bulk send nothing: as a call leaves they ask the client who serves its keys,
+// and hand over to lanes that each master has for itself. So one that is silent
+// takes up the width of its own lanes, and holds up nobody but those who ask for
+// keys of it.
 type bulk struct {
 	store  *Store
 	single bool  // there is one master
 	work   *lane // reads, leases, fills
 	urgent *lane // invalidations
+
+	// mu is held while requests are put on the lane of a master, so that one that
+	// is idle can be forgotten: masters come and go.
+	mu      sync.Mutex
+	masters map[destination]*lane
+	lanes   atomic.Pointer[[]*lane] // those of masters
+}
+
+// destination is a master, for what comes from one of the two lanes.
+type destination struct {
+	from   *lane
+	master string
 }
 
 // router is a client that knows which master a key is on.
@@ -34,14 +49,19 @@ type router interface {
 }
 
 func newBulk(s *Store, single bool) *bulk {
-	b := &bulk{store: s, single: single}
+	b := &bulk{store: s, single: single, masters: make(map[destination]*lane)}
+	b.lanes.Store(new([]*lane))
 	for _, l := range []**lane{&b.work, &b.urgent} {
-		*l = &lane{store: s, width: bulkWidth, limits: bulkLimits, bulk: b}
-		if single {
+		*l = b.lane()
+		if (*l).sorts = !single; single {
 			(*l).breaker, (*l).direct = s.primary[0].breaker, s.primary[0].scripts.direct
 		}
 	}
 	return b
+}
+
+func (b *bulk) lane() *lane {
+	return &lane{store: b.store, width: bulkWidth, limits: bulkLimits, bulk: b}
 }
 
 // job is a job of partition p, on one of the two lanes.
@@ -53,60 +73,82 @@ func (b *bulk) job(l *lane, p int, sc *script, args []any) job {
 	return j
 }
 
-// exchange is one round trip to each of the masters concerned.
-func (b *bulk) exchange(ctx context.Context, l *lane, all *batch) {
-	groups := b.byMaster(ctx, all.requests)
-	var wg sync.WaitGroup
-	for _, g := range groups[1:] {
-		wg.Go(func() { b.exchangeOne(ctx, l, g) })
-	}
-	b.exchangeOne(ctx, l, groups[0])
-	wg.Wait()
-}
-
-// exchangeOne is one round trip to one master.
-func (b *bulk) exchangeOne(ctx context.Context, l *lane, requests []*request) {
-	if len(requests) == 1 {
-		_ = b.store.client.Process(ctx, requests[0].cmd)
+// exchange is one round trip to one master.
+func (b *bulk) exchange(ctx context.Context, l *lane, trip *batch) {
+	if len(trip.requests) == 1 {
+		_ = b.store.client.Process(ctx, trip.requests[0].cmd)
 	} else {
-		l.pipeline(ctx, requests)
+		l.pipeline(ctx, trip.requests)
 	}
-	var trip batch // what was told of this master's answers
-	for _, r := range requests {
+	l.returned(trip)
+	for _, r := range trip.requests {
 		r.answer(trip.untold(l.of(r), r.outcome()))
 	}
 }
 
-// byMaster sorts requests by who is to be asked, at least one group of them.
-// Where that is not known, each partition is for itself.
-func (b *bulk) byMaster(ctx context.Context, requests []*request) [][]*request {
-	if b.single {
-		return [][]*request{requests}
+// sort hands a batch over to the lanes of the masters concerned.
+func (b *bulk) sort(ctx context.Context, l *lane, all *batch) {
+	groups := b.byMaster(ctx, all.requests)
+	l.returned(all)
+	for master, requests := range groups {
+		// Those whose callers have left meanwhile need not be sent.
+		requests = slices.DeleteFunc(requests, func(r *request) bool { return !r.underWay() })
+		if len(requests) == 0 || b.put(destination{l, master}, requests) == nil {
+			continue
+		}
+		for _, r := range requests {
+			r.cmd.SetErr(errBusy)
+			r.answer(nil)
+		}
 	}
-	client, _ := b.store.client.(router)
-	masters := make(map[string]*redis.Client) // by route
-	at := make(map[any]int)
-	var groups [][]*request
+	// The watch may have looked at the lane of a master before these came there,
+	// and at this one after they left.
+	b.store.watch.stir()
+}
+
+// put puts requests on the lane of a master: all or none of them.
+func (b *bulk) put(to destination, requests []*request) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.masters[to]
+	if l == nil {
+		l = b.lane()
+		b.masters[to] = l
+		var lanes []*lane
+		for id, m := range b.masters {
+			if m != l && m.isIdle() {
+				delete(b.masters, id)
+				continue
+			}
+			lanes = append(lanes, m)
+		}
+		b.lanes.Store(&lanes)
+	}
+	return l.send(requests...)
+}
+
+// byMaster sorts requests by who is to be asked.
+func (b *bulk) byMaster(ctx context.Context, requests []*request) map[string][]*request {
+	masters := make(map[string]string) // by route
+	groups := make(map[string][]*request)
 	for _, r := range requests {
 		master, known := masters[r.route]
-		if !known && client != nil {
-			var err error
-			if master, err = client.MasterForKey(ctx, r.route); err != nil {
-				master = nil
-			}
+		if !known {
+			master = b.masterOf(ctx, r.route)
 			masters[r.route] = master
 		}
-		var id any = r.route
-		if master != nil {
-			id = master
-		}
-		i, ok := at[id]
-		if !ok {
-			i = len(groups)
-			at[id] = i
-			groups = append(groups, nil)
-		}
-		groups[i] = append(groups[i], r)
+		groups[master] = append(groups[master], r)
 	}
 	return groups
+}
+
+// masterOf names the master of a partition. Where that is not known, each
+// partition is for itself.
+func (b *bulk) masterOf(ctx context.Context, route string) string {
+	if client, ok := b.store.client.(router); ok {
+		if master, err := client.MasterForKey(ctx, route); err == nil && master != nil {
+			return master.Options().Addr
+		}
+	}
+	return route
 }

@@ -33,9 +33,9 @@ func (s *Store) begin(ctx context.Context) (call, error) {
 func left(err error) error { return fmt.Errorf("l2: the call's context ended: %w", err) }
 
 // command returns a request for a command.
-func (c *call) command(cmd redis.Cmder, late func(redis.Cmder)) *request {
+func (c *call) command(cmd redis.Cmder, late func(redis.Cmder), gate *breaker, route string) *request {
 	r := c.store.requests.Get().(*request)
-	r.cmd, r.late, r.bytes = cmd, late, 0
+	r.cmd, r.late, r.bytes, r.gate, r.route = cmd, late, 0, gate, route
 	for _, arg := range cmd.Args() {
 		if b, ok := arg.([]byte); ok {
 			r.bytes += len(b)
@@ -65,7 +65,7 @@ func (c *call) do(l *lane, cmd *redis.StringSliceCmd, late func(redis.Cmder)) er
 			return err
 		}
 	}
-	r := c.command(cmd, late)
+	r := c.command(cmd, late, nil, "")
 	if err := l.send(r); err != nil {
 		return err
 	}
@@ -274,8 +274,7 @@ func (c *call) dispatch(l *lane, jobs []*job, args func(*job) []any) {
 			continue
 		}
 		j.cmd = redis.NewStringSliceCmd(c.ctx, args(j)...)
-		j.req = c.command(j.cmd, j.late)
-		j.req.gate, j.req.route = j.gate, j.route
+		j.req = c.command(j.cmd, j.late, j.gate, j.route)
 		reqs = append(reqs, j.req)
 	}
 	if len(reqs) == 0 {

@@ -65,12 +65,12 @@
 // its own, so that a master that is down does not hold up or switch off the
 // others. (Who serves a partition only the client knows, and it may change.)
 //
-// Calls of many keys have lanes of their own, shared by all servers: such a call
-// is one pipeline to each master, whatever the number of keys. On a Cluster the
+// Calls of many keys have lanes of their own, two for each server: such a call is
+// one pipeline to each master, whatever the number of keys. On a Cluster the
 // client is asked which master a partition is on (MasterForKey); one that cannot
 // say gets a round trip for each partition. A master that is silent holds up its
 // own keys, and the call that asked for them, but no other call. A pipeline that
-// fails counts as one failure.
+// fails, or has no answer, counts as one failure to each partition in it.
 //
 // What is left behind in the client's hands is bounded in number. With a
 // *redis.Client it ends by itself soon, because the store uses it with socket

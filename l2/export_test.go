@@ -25,6 +25,9 @@ var Scripts = map[string]*redis.Script{
 	"release":              redis.NewScript(releaseScript.source),
 }
 
+// BulkWidth is how many calls of many keys are under way to a master at once.
+const BulkWidth = bulkWidth
+
 // Envelope encodes a value as it is found in Redis.
 func Envelope(v Value) ([]byte, error) { return appendEnvelope(nil, &v) }
 
@@ -76,12 +79,9 @@ func (s *Store) UnderWay() bool {
 			return true
 		}
 	}
-	for _, l := range s.lanes {
-		if l.busy.Load() > 0 {
-			return true
-		}
-	}
-	return false
+	busy := false
+	s.eachLane(func(l *lane) { busy = busy || l.busy.Load() > 0 })
+	return busy
 }
 
 // Waiting is how many commands are sent or wait to be.
@@ -105,7 +105,7 @@ func (s *Store) FillQueues() {
 	for _, p := range s.servers {
 		for _, l := range p.lanes() {
 			for l.queued() < maxQueued {
-				r := c.command(redis.NewStatusCmd(s.ctx, "ping"), nil)
+				r := c.command(redis.NewStatusCmd(s.ctx, "ping"), nil, nil, "")
 				r.region = s.region("products")
 				if err := l.send(r); err != nil {
 					panic(err)
@@ -145,4 +145,16 @@ func (s *Store) Failures(p int) uint32 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.machine.Counts().ConsecutiveFailures
+}
+
+// BulkTrips is how many round trips for calls of many keys are under way.
+func (s *Store) BulkTrips() (n int) {
+	s.eachLane(func(l *lane) {
+		if l.bulk != nil && !l.sorts {
+			l.mu.Lock()
+			n += len(l.running)
+			l.mu.Unlock()
+		}
+	})
+	return n
 }

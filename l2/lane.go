@@ -44,6 +44,7 @@ type lane struct {
 	readers *readers     // nil: the requests are commands
 	direct  *direct      // to be told how long round trips take; may be nil
 	bulk    *bulk        // nil: the lane is one of a primary's own
+	sorts   bool         // it sends nothing, but hands over to the lanes of masters
 	busy    atomic.Int32 // len(running) + len(queue), for a look without the lock
 
 	mu      sync.Mutex
@@ -58,6 +59,7 @@ type batch struct {
 	one      [1]*request // what a batch of one is made of
 	began    time.Duration
 	stuck    bool                 // guarded by lane.mu
+	returned bool                 // guarded by lane.mu; see lane.returned
 	told     map[*breaker]verdict // see untold
 }
 
@@ -146,6 +148,13 @@ func (l *lane) next() *batch {
 	return &batch{requests: reqs}
 }
 
+// isIdle reports whether the lane carries nothing, not even what is stuck.
+func (l *lane) isIdle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.running)+len(l.queue)+l.stuck == 0
+}
+
 // weigh publishes how busy the lane is. The caller holds l.mu.
 func (l *lane) weigh() { l.busy.Store(int32(len(l.running) + len(l.queue))) }
 
@@ -189,6 +198,9 @@ func (l *lane) exchange(b *batch) {
 	switch {
 	case l.readers != nil:
 		l.readers.exchange(ctx, b)
+	case l.sorts:
+		l.bulk.sort(ctx, l, b)
+		return
 	case l.bulk != nil:
 		l.bulk.exchange(ctx, l, b)
 		return
@@ -220,7 +232,9 @@ func (l *lane) expire(now time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range l.running {
-		l.expireAll(b, b.requests, now)
+		if !b.returned {
+			l.expireAll(b, b.requests, now)
+		}
 	}
 	l.expireAll(&batch{}, l.queue, now)
 	for len(l.running) > 0 && now-l.running[0].began >= l.store.opts.Timeout {
@@ -228,23 +242,10 @@ func (l *lane) expire(now time.Duration) {
 		b.stuck = true
 		l.running = l.running[1:]
 		l.stuck++
-		if !b.reported() {
-			l.blame(b)
-		}
+		l.blame(b)
 	}
 	l.start()
 	l.weigh()
-}
-
-// reported reports whether a request of the batch expired. If none did, because
-// all callers had left before, nobody has told the breaker.
-func (b *batch) reported() bool {
-	for _, r := range b.requests {
-		if r.settled() == expired {
-			return true
-		}
-	}
-	return false
 }
 
 // expireAll settles requests of a batch. On the lane of a primary each is a call
@@ -271,15 +272,48 @@ func (l *lane) of(r *request) *breaker {
 	return l.breaker
 }
 
-// blame tells those concerned that a round trip had no answer in time.
+// blame tells those concerned that a round trip had no answer in time, unless they
+// know: a request of it has expired. All callers may have left before.
 func (l *lane) blame(b *batch) {
 	if l.bulk == nil {
-		l.breaker.report(errTimeout)
+		if !b.reported() {
+			l.breaker.report(errTimeout)
+		}
 		return
+	}
+	if b.returned {
+		return // it has its answers, they are being handed out
 	}
 	for _, r := range b.requests {
 		b.untold(l.of(r), errTimeout).report(errTimeout)
 	}
+}
+
+// reported reports whether a request of the batch expired.
+func (b *batch) reported() bool {
+	for _, r := range b.requests {
+		if r.settled() == expired {
+			return true
+		}
+	}
+	return false
+}
+
+// returned makes the requests of a batch their callers' again: whoever has the
+// answer to one uses it for something else. The watch, which looks at batches of
+// many partitions for whom to tell that there is no answer, would read there
+//
+//	watch                                        batch                  caller
+//	finds the batch stuck
+//	                                             answers r
+//	                                                                    has r.gate = nil for its next use
+//	reads r.gate, to tell it of a failure
+//
+// So the batch is marked first, under the lock under which the watch looks.
+func (l *lane) returned(b *batch) {
+	l.mu.Lock()
+	b.returned = true
+	l.mu.Unlock()
 }
 
 // close settles everything that is under way, in favour of nobody.

@@ -21,7 +21,7 @@ func idleStore(t *testing.T) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1})
 	t.Cleanup(func() { c.Close() })
 	s, err := New(Options{Client: c, Layout: layout, Announcer: silent{}, Logger: slog.New(slog.DiscardHandler), Timeout: time.Minute})
 	if err != nil {

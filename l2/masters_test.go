@@ -3,8 +3,10 @@ package l2_test
 import (
 	"context"
 	"io"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -47,6 +49,11 @@ func (c *cluster) divide(t *testing.T, keys []l2.Key) (node int, its, others []l
 	return node, its, others
 }
 
+// patientCluster makes a client that waits for an answer for ever.
+func patientCluster(o *redis.ClusterOptions) {
+	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout, o.MaxRedirects, o.PoolSize = -1, -1, never, -1, 100
+}
+
 // pipelineHook is called around the pipelines of one node.
 type pipelineHook func(cmds []redis.Cmder, next func() error) error
 
@@ -61,7 +68,7 @@ func (h pipelineHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.
 func TestMastersHaveFatesOfTheirOwn(t *testing.T) {
 	c := startCluster(t, 3)
 	keys := manyKeys(120)
-	_, its, _ := c.divide(t, keys)
+	node, its, others := c.divide(t, keys)
 
 	// Partitions alternate among the keys of a call. They share a round trip, and
 	// each of them is told once that it has failed.
@@ -114,6 +121,105 @@ func TestMastersHaveFatesOfTheirOwn(t *testing.T) {
 					t.Error("one failed round trip switched partitions off")
 				}
 			})
+		}
+	})
+
+	// Its caller leaves, and one master never answers. What the others answer,
+	// before or after that, is no failure, and their requests, which serve other
+	// calls by then, are not looked at.
+	t.Run("a call that was given up counts against the silent master only", func(t *testing.T) {
+		for name, leavesFirst := range map[string]bool{"its caller leaves before the others answer": true, "afterwards": false} {
+			t.Run(name, func(t *testing.T) {
+				var hold atomic.Pointer[chan struct{}]
+				var held atomic.Int32
+				client := c.client(t, patientCluster)
+				client.OnNewNode(func(n *redis.Client) {
+					silent := n.Options().Addr == c.nodes[node].Addr()
+					n.AddHook(pipelineHook(func(_ []redis.Cmder, next func() error) error {
+						if release := hold.Load(); release != nil && !silent {
+							held.Add(1)
+							<-*release
+							defer held.Add(-1)
+						}
+						return next()
+					}))
+				})
+				s := newStore(t, client, timeout(time.Second))
+				ready(t, s, keys)
+				s.InvalidateAll(t.Context(), keys) // the servers know the script
+				c.nodes[node].Pause()
+				defer c.nodes[node].Resume()
+				release := make(chan struct{})
+				hold.Store(&release)
+				ctx, leave := context.WithCancel(t.Context())
+				defer leave()
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					s.InvalidateAll(ctx, keys)
+				}()
+				eventually(t, "the others are asked", func() bool { return held.Load() == 2 })
+				if leavesFirst {
+					leave()
+					<-done
+				}
+				hold.Store(nil)
+				close(release)
+				eventually(t, "the others have answered", func() bool { return held.Load() == 0 })
+				s.InvalidateAll(t.Context(), others)
+				leave()
+				<-done
+				eventually(t, "the silent master is found out", func() bool { return s.Stats().Stuck > 0 })
+				for _, k := range others {
+					if n := s.Failures(partition(k)); n != 0 {
+						t.Fatalf("partition %d of a master that answers: %d failures", partition(k), n)
+					}
+				}
+				for _, k := range its {
+					if n := s.Failures(partition(k)); n != 1 {
+						t.Fatalf("partition %d of the silent master: %d failures, want 1", partition(k), n)
+					}
+				}
+			})
+		}
+	})
+
+	t.Run("as many calls to a silent master as are under way at once hold up no others", func(t *testing.T) {
+		s := newStore(t, c.client(t, patientCluster))
+		ready(t, s, keys)
+		s.InvalidateAll(t.Context(), keys) // the servers know the script
+		c.nodes[node].Pause()
+		defer c.nodes[node].Resume()
+		const calls = 2 * l2.BulkWidth
+		var returned atomic.Int32
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer c.nodes[node].Resume()
+		for range calls {
+			wg.Go(func() {
+				s.GetMany(t.Context(), its)
+				returned.Add(1)
+			})
+			wg.Go(func() {
+				s.InvalidateAll(t.Context(), its)
+				returned.Add(1)
+			})
+		}
+		eventually(t, "all wait for the silent master", func() bool { return s.BulkTrips() == 2*l2.BulkWidth })
+		for range 3 {
+			for i, got := range s.GetMany(t.Context(), others) {
+				if got.Err != nil {
+					t.Fatalf("%s: %v", others[i].Name, got.Err)
+				}
+			}
+			for _, o := range s.InvalidateAll(t.Context(), others) {
+				if o.Err != nil {
+					t.Fatalf("partition %d: %v", o.Partition, o.Err)
+				}
+			}
+		}
+		if n := returned.Load(); n != 0 {
+			t.Errorf("%d calls to the silent master had to return first", n)
 		}
 	})
 }

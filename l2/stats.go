@@ -40,11 +40,11 @@ func (s *Store) Stats() Stats {
 		LateGrants:   s.counts.lateGrants.Load(),
 		ReleasesLost: s.counts.releasesLost.Load(),
 	}
-	for _, l := range s.lanes {
+	s.eachLane(func(l *lane) {
 		l.mu.Lock()
 		st.Stuck += l.stuck
 		l.mu.Unlock()
-	}
+	})
 	return st
 }
 

@@ -25,7 +25,7 @@ type Store struct {
 	names      []partitionNames
 	primary    []*primary // by partition; all the same one, unless this is a Cluster
 	servers    []*primary // each once
-	lanes      []*lane    // all of them
+	lanes      []*lane    // all, but those that bulk has for masters
 	bulk       *bulk
 	requests   sync.Pool // of *request; of this store, because a channel belongs to its test bubble
 	regions    sync.Map  // name → *regionNames
@@ -167,9 +167,7 @@ func (s *Store) Close() error {
 		for _, p := range s.servers {
 			p.breaker.close()
 		}
-		for _, l := range s.lanes {
-			l.close()
-		}
+		s.eachLane((*lane).close)
 		gone := make(chan struct{})
 		go func() {
 			s.background.Wait()
@@ -186,6 +184,17 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) isClosed() bool { return s.ctx.Err() != nil }
+
+// eachLane calls f with all lanes. Those of masters are the last: requests come
+// there from others, and are not missed on their way.
+func (s *Store) eachLane(f func(*lane)) {
+	for _, l := range s.lanes {
+		f(l)
+	}
+	for _, l := range *s.bulk.lanes.Load() {
+		f(l)
+	}
+}
 
 // now is the time on the store's clock.
 func (s *Store) now() time.Duration { return time.Since(s.base) }

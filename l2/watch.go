@@ -72,11 +72,11 @@ func (w *watch) run() {
 
 // look expires what has to, and reports whether anything is under way.
 func (w *watch) look(now time.Duration) (busy bool) {
-	for _, l := range w.store.lanes {
+	w.store.eachLane(func(l *lane) {
 		if l.busy.Load() > 0 {
 			busy = true
 			l.expire(now)
 		}
-	}
+	})
 	return busy
 }
