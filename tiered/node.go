@@ -51,6 +51,9 @@ type Node struct {
 	sent      atomic.Uint64 // invalidations that Redis has confirmed
 
 	lagging atomic.Bool // some region has an OriginLag
+
+	observerFailed atomic.Bool // that was logged
+
 	mu      sync.RWMutex
 	regions map[string]*region
 }

@@ -2,6 +2,8 @@ package tiered
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"time"
 )
 
@@ -36,9 +38,40 @@ func (s span) end(err error) (now int64) {
 	return now
 }
 
-func (n *Node) observe(ctx context.Context, op Operation) (context.Context, func(error)) {
+// observe tells the observer. What it does is nobody's answer: if it panics that is
+// logged once, and the operation goes on. (Most operations run in goroutines of
+// the node's, where a panic would end the process.)
+func (n *Node) observe(ctx context.Context, op Operation) (observed context.Context, told func(error)) {
 	if n.opts.Observer == nil {
 		return ctx, nil
 	}
-	return n.opts.Observer.Observe(ctx, op)
+	defer func() {
+		if p := recover(); p != nil {
+			n.observerPanicked(op, p)
+			observed, told = ctx, nil
+		}
+	}()
+	observed, end := n.opts.Observer.Observe(ctx, op)
+	if observed == nil {
+		observed = ctx
+	}
+	if end == nil {
+		return observed, nil
+	}
+	return observed, func(err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				n.observerPanicked(op, p)
+			}
+		}()
+		end(err)
+	}
+}
+
+func (n *Node) observerPanicked(op Operation, p any) {
+	if n.observerFailed.Swap(true) {
+		return
+	}
+	n.log.Error("doppio: the Observer panicked; said once, the operation goes on without it",
+		"operation", string(op.Kind), "region", op.Region, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 }

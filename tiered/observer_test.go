@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/doppio-cache/doppio/internal/redistest"
 	"github.com/doppio-cache/doppio/tiered"
 )
 
@@ -169,4 +170,62 @@ func TestObserverIsToldOfErrors(t *testing.T) {
 			t.Errorf("told of %q", ended)
 		}
 	})
+}
+
+// clumsy is an observer that panics, before or after the operations of a kind.
+type clumsy struct {
+	kind  tiered.OperationKind
+	after bool
+}
+
+func (c clumsy) Observe(ctx context.Context, op tiered.Operation) (context.Context, func(error)) {
+	switch {
+	case op.Kind != c.kind:
+		return ctx, nil
+	case c.after:
+		return ctx, func(error) { panic("clumsy") }
+	default:
+		panic("clumsy")
+	}
+}
+
+// A panic of the observer is logged once, and is nobody's answer: neither a call's
+// nor the process's end.
+func TestObserverThatPanics(t *testing.T) {
+	kinds := []tiered.OperationKind{
+		tiered.OpL2Get, tiered.OpL2Lease, tiered.OpL2Tags, tiered.OpLoad, tiered.OpL2Fill, tiered.OpL2Begin, tiered.OpInvalidate,
+	}
+	for _, kind := range kinds {
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/after=%v", kind, after), func(t *testing.T) {
+				b := redistest.Mini(t)
+				var log logs
+				n := instances(t, b, 1, func(o *tiered.Options) { o.Observer, o.Logger = clumsy{kind, after}, log.logger() })[0]
+				cfg := tiered.Config[string]{Name: "items", Jitter: -1, Tags: func(key string, _ string) []string { return []string{"of " + key} }}
+				other, r := region(t, instances(t, b, 1)[0], cfg), region(t, n, cfg)
+				tb := newTable("a", "b", "c", "d")
+				if err := other.SetMany(t.Context(), map[string]string{"c": "vc", "d": "vd"}); err != nil {
+					t.Fatal(err)
+				}
+				got, err := r.GetOrLoadMany(t.Context(), []string{"a", "b", "c", "d"}, tb.load)
+				wantMany(t, got, err, "a", "b", "c", "d")
+				got, err = r.GetOrLoadMany(t.Context(), []string{"a", "b"}, tb.load, tiered.ForceLoad())
+				wantMany(t, got, err, "a", "b")
+				wants(t, r, "e", &source[string]{value: "ve"}, "ve", tiered.SourceLoad)
+				if err := errors.Join(
+					r.Set(t.Context(), "f", "vf"), r.SetMany(t.Context(), map[string]string{"g": "vg", "h": "vh"}), r.Delete(t.Context(), "a", "b"),
+				); err != nil {
+					t.Error(err)
+				}
+				got, err = other.GetMany(t.Context(), []string{"a", "b", "c", "d", "e", "f", "g", "h"}, tiered.BypassL1())
+				wantMany(t, got, err, "c", "d", "e", "f", "g", "h")
+				if leases := b.Client(t).Keys(t.Context(), "test:{*}:l:*").Val(); len(leases) != 0 {
+					t.Errorf("leases are left: %q", leases)
+				}
+				if said := log.lines("the Observer panicked", "clumsy"); len(said) != 1 && kind != tiered.OpL2Tags {
+					t.Errorf("said %d times: %q", len(said), said)
+				}
+			})
+		}
+	}
 }

@@ -74,7 +74,8 @@ type Options struct {
 }
 
 // Observer is told of the slow operations: put tracing spans and metrics
-// there. It must be safe for concurrent use, and must not block. What is done in the
+// there. It must be safe for concurrent use, and must not block. A panic in it is
+// logged once, and changes nothing for the operation. What is done in the
 // background (probes, retries, touches of sliding values, releases of leases) is in
 // [Stats] and not told.
 type Observer interface {
