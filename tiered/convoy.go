@@ -24,11 +24,17 @@ type rider struct {
 	ticket   ticket
 	next     step
 	token    l2.Token // of its lease
-	deadline int64    // when it stops waiting for another's lease
+	lease    l2.Lease
+	holds    bool  // lease is to be filled, or given up
+	deadline int64 // when it stops waiting for another's lease
 	waited   bool
+	apart    bool // on a goroutine of its own
+	landed   bool
 }
 
-// run carries the flights to their ends. It never panics, like [flight.run].
+// run carries the flights to their ends. It never panics, like [flight.run], and
+// all flights land in any case: a function of the configuration may call
+// [runtime.Goexit].
 func (c *convoy) run(ctx context.Context) {
 	if !c.node.gate.enter() {
 		for _, r := range c.riders {
@@ -37,8 +43,44 @@ func (c *convoy) run(ctx context.Context) {
 		return
 	}
 	defer c.node.gate.leave()
+	all := c.riders
+	defer func() {
+		p := recover()
+		for _, r := range all {
+			if !r.apart {
+				r.crash(p)
+			}
+		}
+	}()
 	c.look(ctx, c.takeOff())
 	c.lease(ctx)
+}
+
+// crash lands a rider that has not landed, because of a panic, or, if there is
+// none, of runtime.Goexit.
+func (r *rider) crash(p any) {
+	if r.landed {
+		return
+	}
+	r.giveUp()
+	r.arrive(r.failed(r.panicked(p)))
+}
+
+// arrive lands a rider, and gives the outcome to those who wait.
+func (r *rider) arrive(out *outcome) {
+	r.landed = true
+	if r.ticket.counter != nil {
+		r.land(r.ticket, out)
+	}
+	r.flights[r.kind].land(r.key.Name, r.joint, out)
+}
+
+// giveUp releases the rider's lease, if it holds one.
+func (r *rider) giveUp() {
+	if r.holds {
+		r.holds = false
+		r.node.l2.Release(r.lease)
+	}
 }
 
 // takeOff returns those that have to look into Redis first.
@@ -143,10 +185,7 @@ func (c *convoy) lease(ctx context.Context) {
 			return
 		case len(loads) > 0:
 			running++
-			go func() {
-				c.loadAll(ctx, loads)
-				done <- struct{}{}
-			}()
+			c.loadApart(ctx, loads, done)
 		}
 		if !c.node.pause(pause) {
 			for _, r := range c.riders {
@@ -156,6 +195,23 @@ func (c *convoy) lease(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// loadApart is loadAll in a goroutine of its own.
+func (c *convoy) loadApart(ctx context.Context, loads []*rider, done chan<- struct{}) {
+	for _, r := range loads {
+		r.apart = true
+	}
+	go func() {
+		defer func() {
+			p := recover()
+			for _, r := range loads {
+				r.crash(p)
+			}
+			done <- struct{}{}
+		}()
+		c.loadAll(ctx, loads)
+	}()
 }
 
 // pick takes those riders out of the convoy that are to go on by themselves.
@@ -209,16 +265,17 @@ func (c *convoy) askOnce(ctx context.Context, asking []*rider) {
 	watching, watched := c.watch(ctx, OpL2Lease, c.keyOf(asking))
 	got := c.node.l2.GetOrLeaseMany(watching, asked)
 	var failed error
-	for i := range got {
-		if got[i].Err != nil {
-			failed = got[i].Err
-		}
-	}
-	now := watched.end(failed)
 	flights := make([]*flight, len(asking))
 	for i, r := range asking {
 		flights[i] = r.flight
+		switch {
+		case got[i].Err != nil:
+			failed = got[i].Err
+		case got[i].Status == l2.Granted: // before anything of the caller's is called
+			r.lease, r.holds = got[i].Lease, true
+		}
 	}
+	now := watched.end(failed)
 	c.askTags(ctx, flights, func(i int) *l2.Reply {
 		if got[i].Err != nil {
 			return nil
@@ -254,9 +311,7 @@ func (r *rider) try(do func()) {
 		if failed == nil {
 			return
 		}
-		if r.next.do == loadHolding {
-			r.node.l2.Release(r.next.lease)
-		}
+		r.giveUp()
 		r.next = step{out: failed}
 	}()
 	do()

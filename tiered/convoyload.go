@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"sync"
 
 	"github.com/doppio-cache/doppio/internal/keyspace"
 	"github.com/doppio-cache/doppio/l2"
@@ -16,7 +17,8 @@ func (c *convoy) loadAll(ctx context.Context, riders []*rider) {
 	landings := make([]func() bool, len(riders))
 	for i, r := range riders {
 		if r.next.do == loadBeside {
-			landings[i] = r.landings.takeOff(r.key.Hash)
+			landings[i] = sync.OnceValue(r.landings.takeOff(r.key.Hash))
+			defer landings[i]() // also if a function of the caller's exits
 		}
 	}
 	ls := c.callLoad(ctx, riders)
@@ -38,7 +40,7 @@ func (c *convoy) loadAll(ctx context.Context, riders []*rider) {
 				offers, offering = append(offers, o), append(offering, r)
 				return
 			}
-			r.node.l2.Release(s.lease)
+			r.giveUp()
 			r.next = step{out: o.out}
 		})
 		if !offered {
@@ -66,9 +68,10 @@ func (c *convoy) fill(ctx context.Context, riders []*rider, offers []offer) {
 	for i, r := range riders {
 		r.try(func() {
 			o := &offers[i]
-			if !r.took(o, got[i].Filled, got[i].Err) {
-				r.node.l2.Release(o.lease)
+			if r.took(o, got[i].Filled, got[i].Err) {
+				r.holds = false
 			}
+			r.giveUp()
 			r.next = step{out: o.out}
 		})
 	}
@@ -93,8 +96,7 @@ func (c *convoy) conclude(ctx context.Context, riders []*rider) {
 	c.purge(ctx, riders)
 	for _, r := range riders {
 		r.supersede(r.next.out)
-		r.land(r.ticket, r.next.out)
-		r.flights[r.kind].land(r.key.Name, r.joint, r.next.out)
+		r.arrive(r.next.out)
 	}
 }
 

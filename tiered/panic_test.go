@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/doppio-cache/doppio/codec"
+	"github.com/doppio-cache/doppio/internal/redistest"
 	"github.com/doppio-cache/doppio/tiered"
 )
 
@@ -264,4 +265,102 @@ func TestSetOfAValueThatCannotBeEncoded(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A function of the configuration that calls runtime.Goexit ends the goroutine of
+// a flight. Those who wait get a *LoadPanicError, also for the other keys of the
+// same batch; no lease is left, and later calls are answered.
+func TestGoexitInAFunctionOfTheConfiguration(t *testing.T) {
+	var on atomic.Bool
+	exit := func() {
+		if on.Load() {
+			runtime.Goexit()
+		}
+	}
+	tests := map[string]tiered.Config[string]{
+		"Size":     {Size: func(string) int64 { exit(); return 1 }},
+		"TTLFor":   {TTLFor: func(string, string) time.Duration { exit(); return 0 }},
+		"Clone":    {Clone: func(v string) string { exit(); return v }},
+		"ErrorTTL": {ErrorTTL: func(error) time.Duration { exit(); return 0 }},
+	}
+	for name, cfg := range tests {
+		for _, mode := range modes {
+			if mode == tiered.L2Only && name == "Size" {
+				continue // is not asked
+			}
+			t.Run(name+" "+mode.String(), func(t *testing.T) {
+				b := redistest.Mini(t)
+				cfg.Name, cfg.Mode = "items", mode
+				r := region(t, instances(t, b, 1)[0], cfg)
+				tb := newTable("a", "b")
+				if name == "ErrorTTL" {
+					tb.rows, tb.err = nil, errGone
+				}
+				on.Store(true)
+				within(t, "GetOrLoad", func() {
+					_, err := r.GetOrLoad(t.Context(), "c", func(context.Context, string) (string, error) { return "vc", tb.err })
+					var p *tiered.LoadPanicError
+					if !errors.As(err, &p) || !p.Goexit {
+						t.Errorf("GetOrLoad: %v, want a *LoadPanicError", err)
+					}
+				})
+				within(t, "GetOrLoadMany", func() {
+					_, err := r.GetOrLoadMany(t.Context(), []string{"a", "b"}, tb.load)
+					for _, key := range []string{"a", "b"} {
+						var p *tiered.LoadPanicError
+						if !errors.As(failures(t, err).Errs[key], &p) || !p.Goexit || p.Key != key {
+							t.Errorf("GetOrLoadMany: %v, want a *LoadPanicError of %s", err, key)
+						}
+					}
+				})
+				on.Store(false)
+				tb.rows, tb.err = map[string]string{"a": "va", "b": "vb"}, nil
+				within(t, "a later call", func() {
+					got, err := r.GetOrLoadMany(t.Context(), []string{"a", "b"}, tb.load)
+					wantMany(t, got, err, "a", "b")
+				})
+				noLeases(t, b)
+			})
+		}
+	}
+}
+
+// noLeases waits until no lease is left in Redis.
+func noLeases(t *testing.T, b *redistest.Backend) {
+	t.Helper()
+	c := b.Client(t)
+	eventually(t, "no lease is left", func() bool { return len(c.Keys(t.Context(), "test:{*}:l:*").Val()) == 0 })
+}
+
+// The same of a codec that decodes what another instance has loaded meanwhile.
+func TestGoexitInACodecThatDecodesWhatWasWaitedFor(t *testing.T) {
+	b := redistest.Mini(t)
+	ns := instances(t, b, 2)
+	c := newMoody()
+	c.decode = func() error { runtime.Goexit(); return nil }
+	here := region(t, ns[0], tiered.Config[string]{Name: "items", Schema: "s"})
+	there := region(t, ns[1], tiered.Config[string]{Name: "items", Schema: "s", Codec: c})
+	started, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_, _ = here.GetOrLoadMany(t.Context(), []string{"a", "b", "c"}, func(context.Context, []string) (map[string]string, error) {
+			close(started)
+			<-release
+			return map[string]string{"a": "va", "c": "vc"}, errGone
+		})
+	})
+	<-started
+	wg.Go(func() {
+		within(t, "GetOrLoadMany", func() {
+			_, err := there.GetOrLoadMany(t.Context(), []string{"a", "b", "c"}, newTable("a", "b", "c").load)
+			var p *tiered.LoadPanicError
+			if !errors.As(err, &p) || !p.Goexit {
+				t.Errorf("GetOrLoadMany: %v, want a *LoadPanicError", err)
+			}
+		})
+	})
+	eventually(t, "the other instance waits", func() bool { return there.Stats().LeaseWaits == 3 })
+	close(release)
+	wg.Wait()
+	noLeases(t, b)
 }

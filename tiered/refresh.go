@@ -147,7 +147,7 @@ func (r *region) refresh(ctx context.Context, k keyspace.Key, c call, token l2.T
 			<-shared.landed
 			return
 		}
-		r.flights[flightLoad].land(k.Name, shared, f.run(ctx))
+		f.carry(ctx, shared)
 	}()
 }
 

@@ -31,12 +31,25 @@ const (
 // lead carries a flight to its end, for all who wait for it. It lands before it
 // leaves the gate: Shutdown, which waits for that, must not be noticed first.
 func (f *flight) lead(ctx context.Context, shared *joint) {
-	out := &outcome{err: ErrClosed}
-	if f.node.gate.enter() {
-		defer f.node.gate.leave()
-		out = f.run(ctx)
+	if !f.node.gate.enter() {
+		f.flights[f.kind].land(f.key.Name, shared, &outcome{err: ErrClosed})
+		return
 	}
-	f.flights[f.kind].land(f.key.Name, shared, out)
+	defer f.node.gate.leave()
+	f.carry(ctx, shared)
+}
+
+// carry runs a flight and lands it, in any case: a function of the configuration
+// may call [runtime.Goexit].
+func (f *flight) carry(ctx context.Context, shared *joint) {
+	var out *outcome
+	defer func() {
+		if out == nil {
+			out = f.failed(f.panicked(nil))
+		}
+		f.flights[f.kind].land(f.key.Name, shared, out)
+	}()
+	out = f.run(ctx)
 }
 
 // follow takes a step, and all that come after it.
