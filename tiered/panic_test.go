@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -363,4 +364,66 @@ func TestGoexitInACodecThatDecodesWhatWasWaitedFor(t *testing.T) {
 	close(release)
 	wg.Wait()
 	noLeases(t, b)
+}
+
+// A Clone that exits is an error of its key where the keys of a SetMany are set in
+// goroutines of the region's; the others are set, however many there are.
+func TestGoexitInSetMany(t *testing.T) {
+	b := redistest.Mini(t)
+	for name, n := range map[string]*tiered.Node{"local": local(t), "L1Only": instances(t, b, 1)[0]} {
+		for _, exiting := range []int{1, 200} {
+			t.Run(name+" "+strconv.Itoa(exiting), func(t *testing.T) {
+				var on atomic.Bool
+				r := region(t, n, tiered.Config[string]{Name: "items " + strconv.Itoa(exiting), Mode: tiered.L1Only, Clone: func(v string) string {
+					if on.Load() && v == "exits" {
+						runtime.Goexit()
+					}
+					return v
+				}})
+				values := map[string]string{"good": "vgood"}
+				for i := range exiting {
+					values[strconv.Itoa(i)] = "exits"
+				}
+				on.Store(true)
+				within(t, "SetMany", func() {
+					err := r.SetMany(t.Context(), values)
+					if keys := failures(t, err).Keys(); len(keys) != exiting || !strings.Contains(err.Error(), "Goexit") {
+						t.Errorf("%d keys failed, want %d: %v", len(keys), exiting, err)
+					}
+				})
+				on.Store(false)
+				got, err := r.GetMany(t.Context(), []string{"good", "0"})
+				wantMany(t, got, err, "good")
+			})
+		}
+	}
+}
+
+// departing is an observer that ends the goroutine that tells it of a kind of
+// operation.
+type departing struct{ kind tiered.OperationKind }
+
+func (d departing) Observe(ctx context.Context, op tiered.Operation) (context.Context, func(error)) {
+	if op.Kind == d.kind {
+		runtime.Goexit()
+	}
+	return ctx, nil
+}
+
+// A Set that does not get from its first step to its second leaves no lease
+// behind: it would be renewed as long as the process lives.
+func TestSetThatEndsBetweenItsStepsLeavesNoLease(t *testing.T) {
+	b := redistest.Mini(t)
+	n := instances(t, b, 1, func(o *tiered.Options) { o.Observer = departing{tiered.OpL2Fill} })[0]
+	r := region(t, n, tiered.Config[string]{Name: "items"})
+	for name, set := range map[string]func() error{
+		"Set":     func() error { return r.Set(t.Context(), "a", "va") },
+		"SetMany": func() error { return r.SetMany(t.Context(), map[string]string{"a": "va", "b": "vb"}) },
+	} {
+		within(t, name, func() { t.Errorf("%s returned %v", name, set()) })
+		noLeases(t, b)
+		if n.Stats().Sent == 0 {
+			t.Errorf("%s did not begin", name)
+		}
+	}
 }

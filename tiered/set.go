@@ -93,11 +93,19 @@ func (r *region) setL1(ctx context.Context, k keyspace.Key, p copyOf) error {
 func (r *region) setL2(ctx context.Context, w *write) error {
 	r.beforeBegin(w)
 	lease, err := r.beginL2(ctx, w.key)
+	ended := err != nil
+	defer func() {
+		if !ended { // it would be renewed for ever
+			r.node.l2.Release(lease)
+		}
+	}()
 	fill, ok, err := r.begun(w, lease, err)
 	if !ok {
+		ended = true
 		return err
 	}
 	res, err := r.fillL2(ctx, w.key, lease, fill)
+	ended = true
 	return r.stored(w, res, err)
 }
 

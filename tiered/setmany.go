@@ -3,6 +3,7 @@ package tiered
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/doppio-cache/doppio/internal/keyspace"
@@ -62,7 +63,16 @@ func (r *region) setManyL2(ctx context.Context, writes []*write) []error {
 	}
 	var fills []l2.Filling
 	var at []int
-	for i, got := range r.beginMany(ctx, writes) {
+	begun := r.beginMany(ctx, writes)
+	ended := false
+	defer func() {
+		for i := range begun {
+			if !ended && begun[i].Err == nil { // it would be renewed for ever
+				r.node.l2.Release(begun[i].Lease)
+			}
+		}
+	}()
+	for i, got := range begun {
 		w := writes[i]
 		fill, ok, err := r.begun(w, got.Lease, got.Err)
 		if errs[i] = err; ok {
@@ -70,9 +80,12 @@ func (r *region) setManyL2(ctx context.Context, writes []*write) []error {
 		}
 	}
 	if len(fills) == 0 {
+		ended = true
 		return errs
 	}
-	for n, got := range r.fillMany(ctx, only(writes), fills) {
+	filled := r.fillMany(ctx, only(writes), fills)
+	ended = true // FillMany has given up those that it could not fill
+	for n, got := range filled {
 		i := at[n]
 		errs[i] = r.stored(writes[i], got.Filled, got.Err)
 	}
@@ -131,30 +144,29 @@ func (r *region) dropMany(ctx context.Context, keys []keyspace.Key) []error {
 	return errs
 }
 
-// setEach sets keys by themselves, some at once.
+// errExited is the error of a key of which a function of the configuration has
+// ended its goroutine.
+var errExited = errors.New("a function of the region's Config called runtime.Goexit")
+
+// setEach sets keys by themselves, some at once, each in a goroutine of its own:
+// a function of the configuration may end it.
 func (r *region) setEach(ctx context.Context, keys []keyspace.Key, vs []any, c call, errs []error) {
 	var wg sync.WaitGroup
-	next := make(chan int)
+	slots := make(chan struct{}, aloneAtOnce)
 	panics := make(chan any, len(keys))
-	set := func(i int) {
-		defer func() {
-			if p := recover(); p != nil {
-				panics <- p
-			}
-		}()
-		errs[i] = r.set(ctx, keys[i], vs[i], c)
-	}
-	for range min(aloneAtOnce, len(keys)) {
+	for i, k := range keys {
+		slots <- struct{}{}
 		wg.Go(func() {
-			for i := range next {
-				set(i)
-			}
+			errs[i] = fmt.Errorf("doppio: set %s:%s: %w", r.name, k.Name, errExited)
+			defer func() {
+				if p := recover(); p != nil {
+					panics <- p
+				}
+				<-slots
+			}()
+			errs[i] = r.set(ctx, k, vs[i], c)
 		})
 	}
-	for i := range keys {
-		next <- i
-	}
-	close(next)
 	wg.Wait()
 	select {
 	case p := <-panics: // of a function of the configuration, as in Set
