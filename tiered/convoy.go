@@ -143,7 +143,7 @@ func (r *region) lookMany(ctx context.Context, flights []*flight) (now int64) {
 		name = keys[0].Name
 	}
 	watching, watched := r.watch(ctx, OpL2Get, name)
-	got := r.node.l2.GetMany(watching, keys)
+	got := r.node.getMany(watching, keys)
 	var failed error
 	for i, f := range flights {
 		f.looked, f.reply, f.err = true, got[i].Reply, got[i].Err
@@ -263,7 +263,7 @@ func (c *convoy) askOnce(ctx context.Context, asking []*rider) {
 		asked[i] = l2.Asked{Key: r.key, Token: r.token, Refuse: r.next.refuse}
 	}
 	watching, watched := c.watch(ctx, OpL2Lease, c.keyOf(asking))
-	got := c.node.l2.GetOrLeaseMany(watching, asked)
+	got := c.node.getOrLeaseMany(watching, asked)
 	var failed error
 	flights := make([]*flight, len(asking))
 	for i, r := range asking {

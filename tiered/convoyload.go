@@ -80,7 +80,7 @@ func (c *convoy) fill(ctx context.Context, riders []*rider, offers []offer) {
 // fillMany is fillL2 for several keys.
 func (r *region) fillMany(ctx context.Context, key string, fills []l2.Filling) []l2.Outcome {
 	ctx, watched := r.watch(ctx, OpL2Fill, key)
-	got := r.node.l2.FillMany(ctx, fills)
+	got := r.node.fillMany(ctx, fills)
 	var failed error
 	for i := range got {
 		if got[i].Err != nil {

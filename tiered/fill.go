@@ -50,6 +50,7 @@ func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
 	case err != nil && f.replacesAhead():
 		return false
 	case err != nil:
+		f.counters.unstored.Add(1)
 		// It may have been stored or not. The copy is as of the lease's grant,
 		// but with Redis out of reach it lives like any that is made alone.
 		out.mark = f.stamp.At(lease.Seq).Detach()

@@ -108,7 +108,7 @@ func (r *region) askTags(ctx context.Context, flights []*flight, replies func(i 
 		return
 	}
 	watching, watched := r.watch(ctx, OpL2Tags, "")
-	got := r.node.l2.TagsMany(watching, ask)
+	got := r.node.tagsMany(watching, ask)
 	var failed error
 	for i, k := range ask {
 		if answers[k.Name].GotTag = got[i]; got[i].Err != nil {

@@ -104,6 +104,7 @@ func (f *flight) keepBeside(l loaded, mark fence.Mark, since int64, first bool) 
 		return out
 	}
 	if mark.Detached() {
+		f.counters.unstored.Add(1)
 		l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-mark.T0))
 	}
 	out.expires = f.keep(f.key, f.copyOf(&l, mark, since))

@@ -61,7 +61,7 @@ type regionCounters struct {
 	leaseWaits, fillsRejected, reloads atomic.Uint64
 	staleServed, refreshes, errorHits  atomic.Uint64
 	undecodable, foreign, encodeErrors atomic.Uint64
-	doubted                            atomic.Uint64
+	doubted, unstored                  atomic.Uint64
 	l2Latency, loadLatency             histogram.Histogram
 }
 

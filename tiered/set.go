@@ -186,11 +186,11 @@ func (r *region) beginL2(ctx context.Context, k keyspace.Key) (l2.Lease, error) 
 func (r *region) begin(ctx context.Context, keys []keyspace.Key, tokens []l2.Token) []l2.Begun {
 	switch n := r.node; {
 	case r.originLag > 0:
-		return n.l2.BeginLagging(ctx, keys, tokens, r.originLag)
+		return n.beginLagging(ctx, keys, tokens, r.originLag)
 	case len(keys) == 1:
 		lease, err := n.l2.Begin(ctx, keys[0], tokens[0])
 		return []l2.Begun{{Lease: lease, Err: err}}
 	default:
-		return n.l2.BeginMany(ctx, keys, tokens)
+		return n.beginMany(ctx, keys, tokens)
 	}
 }

@@ -73,6 +73,7 @@ type RegionStats struct {
 	StaleServed   uint64 // calls answered with a value past its life, see Config.StaleFor
 	LeaseWaits    uint64 // loads of another instance that were waited for
 	FillsRejected uint64 // loaded or set values that Redis did not take because something newer had come
+	Unstored      uint64 // loaded values that are not in Redis, or may not be, because it did not answer in time or was out of use
 	Reloads       uint64 // answers discarded because an invalidation came in meanwhile
 	Doubted       uint64 // values met in Redis that were not used because nothing says that its primary has not been replaced
 	Foreign       uint64 // values of another schema met in Redis
@@ -140,6 +141,7 @@ func (r *region) stats() RegionStats {
 		StaleServed:   c.staleServed.Load(),
 		LeaseWaits:    c.leaseWaits.Load(),
 		FillsRejected: c.fillsRejected.Load(),
+		Unstored:      c.unstored.Load(),
 		Reloads:       c.reloads.Load(),
 		Doubted:       c.doubted.Load(),
 		ErrorHits:     c.errorHits.Load(),
