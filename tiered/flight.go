@@ -264,12 +264,10 @@ func (f *flight) run(ctx context.Context) (out *outcome) {
 	switch {
 	case !f.usesL2():
 		out = f.follow(ctx, f.withoutL2())
-	case f.ahead && !f.node.usable(f.key):
-		out = f.failed(ErrUnavailable) // see replacesAhead
-	case !f.node.usable(f.key):
-		out = f.follow(ctx, f.detach(nil))
 	case f.ahead:
 		out = f.throughLease(ctx)
+	case !f.node.usable(f.key):
+		out = f.follow(ctx, f.detach(nil))
 	default:
 		out = f.throughL2(ctx)
 	}

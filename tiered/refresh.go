@@ -154,6 +154,9 @@ func (r *region) refresh(ctx context.Context, k keyspace.Key, c call, token l2.T
 // throughLease replaces the value in Redis if its lease is to be had. If another
 // instance has it, that one's load will do: this one hears of it.
 func (f *flight) throughLease(ctx context.Context) *outcome {
+	if !f.node.usable(f.key) {
+		return f.failed(ErrUnavailable) // see replacesAhead
+	}
 	watching, watched := f.watch(ctx, OpL2Lease, f.key.Name)
 	reply, err := f.node.l2.GetOrLease(watching, f.key, l2.NewToken(), f.reply.Value.Token)
 	now := watched.end(err)
