@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +25,11 @@ const (
 	cmdBegin          = "begin"
 	cmdInvalidate     = "invalidate"
 	cmdInvalidatePart = "invalidate_partition"
+	cmdExpire         = "expire"
+	cmdBlock          = "block"
+	cmdUnblock        = "unblock"
+	cmdTags           = "tags"
+	cmdTouch          = "touch"
 	cmdRelease        = "release"
 	cmdRenew          = "renew"
 	cmdProbe          = "probe"
@@ -31,7 +37,10 @@ const (
 )
 
 // scripts are the scripts of package l2.
-var scripts = []string{cmdBegin, cmdFill, cmdGetOrLease, cmdInvalidate, cmdInvalidatePart, cmdRelease, cmdRenew}
+var scripts = []string{
+	cmdBegin, cmdFill, cmdGetOrLease, cmdInvalidate, cmdInvalidatePart, cmdRelease, cmdRenew,
+	cmdExpire, cmdBlock, cmdUnblock, cmdTags, cmdTouch,
+}
 
 // scriptNames maps the digest of a script to its name. The probe's is learned
 // when it is first sent in full.
@@ -67,12 +76,14 @@ type command struct {
 	frame   []byte
 	args    []string // of Redis, the name included
 	keys    []string // "region:key" of the values and leases that it concerns
+	tags    []string // that it asks for or invalidates, as the oracle calls them
+	regions []string // that it clears; "" stands for all tags
 	parts   []int    // partitions
 	token   string   // of the lease that it takes, fills, renews or gives up
 	twin    bool     // sent again by the network
 	late    bool     // executed after its connection was gone
 	fate    fate
-	version map[string]uint64 // of its keys at the origin, before it was executed
+	version map[string]uint64 // of what it invalidates, at the origin, before it was executed
 	before  int               // position in the log before it was executed
 	reply   any
 	values  map[string]value // that it has read, or found stored
@@ -91,7 +102,7 @@ const (
 	fateCutFirst      // the connection is cut before it is executed
 )
 
-var keyName = regexp.MustCompile(`^[^{]*\{1\.\d+\.(\d+)\}:(?:([vl]):(.*)|(s))$`)
+var keyName = regexp.MustCompile(`^[^{]*\{1\.\d+\.(\d+)\}:(?:([vltc]):(.*)|(s))$`)
 
 // parseCommand reads a command frame.
 func parseCommand(frame []byte) (*command, error) {
@@ -125,9 +136,18 @@ func parseCommand(frame []byte) (*command, error) {
 			p, _ := strconv.Atoi(m[1])
 			c.parts = append(c.parts, p)
 		}
-		if m[3] != "" && m[3] != ":" && !seen[m[3]] {
-			seen[m[3]] = true
-			c.keys = append(c.keys, m[3])
+		switch m[2] {
+		case "t":
+			c.tags = append(c.tags, tagPrefix+m[3])
+		case "c":
+			if c.name == cmdInvalidatePart {
+				c.regions = append(c.regions, m[3])
+			}
+		case "v", "l":
+			if m[3] != ":" && !seen[m[3]] { // the lease that nobody can hold
+				seen[m[3]] = true
+				c.keys = append(c.keys, m[3])
+			}
 		}
 	}
 	return c, nil
@@ -149,7 +169,27 @@ func scriptName(verb, source string) string {
 
 // invalidates reports whether the command, when executed, invalidates its keys.
 func (c *command) invalidates() bool {
-	return c.name == cmdInvalidate || c.name == cmdBegin || c.name == cmdInvalidatePart
+	switch c.name {
+	case cmdInvalidate, cmdBegin, cmdInvalidatePart, cmdExpire, cmdBlock, cmdUnblock:
+		return true
+	}
+	return false
+}
+
+// concerns reports whether the command, if it invalidates, does so to a key or a
+// tag, by the oracle's name for it.
+func (c *command) concerns(name string, partition int) bool {
+	if c.name != cmdInvalidatePart {
+		return slices.Contains(c.keys, name) || slices.Contains(c.tags, name)
+	}
+	region, _ := split(name)
+	return slices.Contains(c.parts, partition) && slices.Contains(c.regions, region)
+}
+
+// arguments are those of a script behind its keys.
+func (c *command) arguments() []string {
+	n, _ := strconv.Atoi(c.args[2])
+	return c.args[3+n:]
 }
 
 // executed completes the command with its reply. ok is false if the server has
@@ -161,7 +201,7 @@ func (c *command) executed(frame []byte) (ok bool) {
 	}
 	list, _ := c.reply.([]any)
 	switch c.name {
-	case cmdInvalidate, cmdBegin, cmdInvalidatePart:
+	case cmdInvalidate, cmdBegin, cmdInvalidatePart, cmdExpire, cmdBlock, cmdUnblock, cmdTags:
 		c.seq = number(list, 0)
 	case cmdGetOrLease, cmdFill:
 		c.seq = number(list, 1)
@@ -209,6 +249,10 @@ func (c *command) noteValue(key string, stored any) {
 		c.values[key] = v
 	}
 }
+
+// tagPrefix makes a tag's name one that no key has: to the oracle a tag is a key
+// without a region.
+const tagPrefix = ":"
 
 // status is the first element of a script's reply.
 func (c *command) status() string {

@@ -148,7 +148,7 @@ func (e *event) done(node, key, op string) bool {
 	return e.kind == evReturn && e.call.node == node && e.call.key == key && e.call.op == op && e.call.err == nil
 }
 
-const reads = "get load bypass"
+const reads = "get load bypass force bound getmany loadmany"
 
 // setDeleteGet: all in one instant, in which L1 takes in other entries too. In a
 // bubble its queue is empty whenever time moves on.

@@ -140,7 +140,10 @@ func (l *link) fromServer(b []byte) error {
 		case c.fate == fateCut:
 			l.lanes[toClient].lost(f)
 			l.close(io.EOF)
-			return net.ErrClosed
+		case l.isDone():
+			// One of several commands that came together: the server has executed it
+			// all the same.
+			l.lanes[toClient].lost(f)
 		default:
 			l.lanes[toClient].add(f)
 		}

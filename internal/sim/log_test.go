@@ -112,7 +112,7 @@ func (l *log) trace(key string, span time.Duration) string {
 func (e *event) concerns(key string) bool {
 	switch {
 	case e.call != nil:
-		return e.call.key == key
+		return e.call.key == key || strings.HasPrefix(e.call.key, tagPrefix)
 	case e.load != nil:
 		return e.load.key == key
 	case e.msg != nil:
@@ -120,7 +120,7 @@ func (e *event) concerns(key string) bool {
 	case e.cmd != nil && e.cmd.name == cmdProbe:
 		return true
 	case e.cmd != nil:
-		return len(e.cmd.keys) == 0 && e.cmd.name != "ping" || e.cmd.names(key)
+		return len(e.cmd.keys) == 0 && e.cmd.name != "ping" || len(e.cmd.tags) > 0 || e.cmd.names(key)
 	case e.kind == evCommit || e.kind == evEvicted:
 		return e.key == key
 	}
@@ -142,8 +142,8 @@ func (e *event) line() string {
 		if c.late {
 			s += " (late)"
 		}
-		if len(c.keys) > 0 {
-			s += " " + strings.Join(c.keys, ",")
+		if names := slices.Concat(c.keys, c.tags, c.regions); len(names) > 0 {
+			s += " " + strings.Join(names, ",")
 		}
 		if c.token != "" {
 			s += fmt.Sprintf(" token=%x", c.token[:3])

@@ -196,6 +196,13 @@ func (n *network) jump(d time.Duration) {
 	n.setClock()
 }
 
+// clockMoved reports whether the server's clock was ever set.
+func (n *network) clockMoved() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.moved || !n.frozen.IsZero()
+}
+
 // setClock lets the server's clock show the present time, moved. A miniredis
 // whose clock was ever set stands still otherwise.
 func (n *network) setClock() {

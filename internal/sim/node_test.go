@@ -43,6 +43,7 @@ type node struct {
 	isReady bool
 	unwell  map[string]bool      // by key: the last call to Redis for it has failed
 	failed  map[string]time.Time // by key: when one has failed last
+	queued  time.Time            // when an invalidation was last known to wait for its confirmation
 	doubts  map[string]uint64    // by region: values in Redis that were not used, when that was asked last
 	running map[string]int       // calls and loads under way, by what they are
 }
@@ -55,7 +56,8 @@ type settings struct {
 	retries     int           // of the client
 	ttl         time.Duration
 	loadTimeout time.Duration
-	noL1        bool // the first region is in L2 only
+	noL1        bool      // the first region is in L2 only
+	traits      [2]traits // of the regions
 }
 
 // regions of the fleet.
@@ -65,6 +67,16 @@ var regions = []string{"r", "q"}
 type real struct {
 	node    *tiered.Node
 	regions map[string]*tiered.Region[string]
+	bound   map[string]*tiered.Loading[string, string] // loads of single keys are gathered
+}
+
+// real is the node's cache, for what a naive one has not.
+func (n *node) real() *real { return n.cache.(*real) }
+
+// region is the region of a key, and the key's name in it.
+func (r *real) region(key string) (*tiered.Region[string], string) {
+	region, name := split(key)
+	return r.regions[region], name
 }
 
 func openReal(ctx context.Context, n *node, s settings) (cache, error) {
@@ -81,18 +93,13 @@ func openReal(ctx context.Context, n *node, s settings) (cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &real{node: t, regions: make(map[string]*tiered.Region[string])}
+	r := &real{node: t, regions: make(map[string]*tiered.Region[string]), bound: make(map[string]*tiered.Loading[string, string])}
 	for i, name := range regions {
-		mode := tiered.BothTiers
-		if s.noL1 && i == 0 {
-			mode = tiered.L2Only
-		}
-		r.regions[name], err = tiered.New(t, tiered.Config[string]{
-			Name: name, TTL: s.ttl, NegativeTTL: s.ttl / 2, LoadTimeout: s.loadTimeout, Mode: mode, NotFound: []error{errNoSuch},
-		})
-		if err != nil {
+		if r.regions[name], err = tiered.New(t, s.config(i)); err != nil {
 			return nil, errors.Join(err, t.Close())
 		}
+		r.bound[name] = tiered.BindMany(r.regions[name], func(k string) string { return k }, n.world.loadBound(n, name),
+			tiered.Coalescing{MaxWait: 2 * time.Millisecond, MaxBatch: 3})
 	}
 	return r, nil
 }
@@ -134,7 +141,7 @@ func (w watcher) Observe(ctx context.Context, op tiered.Operation) (context.Cont
 	}
 	return ctx, func(err error) {
 		w.n.mu.Lock()
-		key := op.Region + ":" + op.Key
+		key := op.Region + ":" + op.Key // without a key: those of a call for several
 		if w.n.unwell[key] = err != nil; err != nil {
 			w.n.failed[key] = time.Now()
 		}
@@ -145,18 +152,41 @@ func (w watcher) Observe(ctx context.Context, op tiered.Operation) (context.Cont
 // excused reports whether a load of a key without a lease is to be expected: a
 // read of Redis failed, an invalidation waits for its confirmation, the node has
 // not heard from Redis yet, Redis knows less than the node has heard (it has lost
-// something, and the next probe will tell), or another load holds the lease for
-// longer than a caller waits.
-func (n *node) excused(key string, lastStatus string) bool {
+// something, and the next probe will tell), another load holds the lease for
+// longer than a caller waits, or there is a tombstone.
+//
+// Of two flights at once one may fail, and the other succeed before it loads; and a
+// load of several keys waits for what the others need. since is how long ago the
+// reason may have been there.
+func (n *node) excused(key string, lastStatus string, doubted bool, since time.Duration) bool {
 	n.mu.Lock()
-	// Of two flights at once one may fail, and the other succeed before it loads.
-	unwell, ready := n.unwell[key] || time.Since(n.failed[key]) < time.Millisecond, n.isReady
 	region, _, _ := strings.Cut(key, ":")
-	doubted := n.cache.doubted(region)
-	unwell = unwell || doubted > n.doubts[region]
-	n.doubts[region] = doubted
+	all := region + ":"
+	unwell, ready := n.unwell[key] || time.Since(n.failed[key]) < since || time.Since(n.failed[all]) < since, n.isReady
+	unwell = unwell || doubted
+	unwell = unwell || time.Since(n.queued) < since
 	n.mu.Unlock()
-	return unwell || !ready || n.cache.pending() || lastStatus == "busy"
+	return unwell || !ready || n.cache.pending() || lastStatus == "busy" || lastStatus == "blocked"
+}
+
+// waits notes whether an invalidation waits for its confirmation.
+func (n *node) waits() {
+	if n.cache.pending() {
+		n.mu.Lock()
+		n.queued = time.Now()
+		n.mu.Unlock()
+	}
+}
+
+// doubting reports whether values in Redis were not used since it was last asked.
+func (n *node) doubting(key string) bool {
+	region, _ := split(key)
+	doubted := n.cache.doubted(region)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	before := n.doubts[region]
+	n.doubts[region] = doubted
+	return doubted > before
 }
 
 // enter counts something that is under way, until the function is called.
@@ -176,7 +206,7 @@ func (n *node) underWay() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := ""
-	for _, what := range []string{"read", "load", "set", "delete"} {
+	for _, what := range []string{"read", "load", "set", "delete", "mutate"} {
 		if n.running[what] > 0 {
 			s += what + " "
 		}

@@ -17,9 +17,13 @@ type oracle struct {
 	log   *log
 	redis *miniredis.Miniredis
 	bound time.Duration
+	// landing is how long it may take from the end of a load to that of all calls
+	// which wait for it, at most.
+	landing time.Duration
 
 	mu         sync.Mutex
-	keys       map[string]*known
+	keys       map[string]*known    // and tags, as keys without a region
+	moved      func() bool          // the server's clock was: nobody knows how long lives are
 	loads      []*load              // by id
 	grants     map[nodeKey][]string // tokens of leases whose grant has reached the node and that no load has claimed yet
 	violations []violation
@@ -28,12 +32,19 @@ type oracle struct {
 // known is what the oracle knows of a key.
 type known struct {
 	partition int
-	absent    []bool // by version: the origin has no such thing. The last is the present one.
+	traits    traits
+	ttl       time.Duration
+	absent    []bool          // by version: the origin has no such thing. The last is the present one.
+	commits   []time.Duration // by version
 	invals    []inval
 	evicted   int // position in the log when Redis last lost the value other than by an invalidation or the end of its life
 	lease     grant
+	tomb      grant                  // a tombstone, and until when it stays
 	local     map[string]requirement // by node: what a Delete there has promised
+	expired   map[string]requirement // by node: what an Expire there has
+	named     map[string]int         // by node: where in the log the last call that invalidated this very key was
 	shown     map[string]shown       // by node: the newest that the tiers have answered
+	returned  map[string]value       // by node: the newest that any call was answered with
 }
 
 type nodeKey struct{ node, key string }
@@ -44,6 +55,7 @@ type inval struct {
 	before  int // position in the log before it was executed
 	version uint64
 	node    string
+	soft    bool // an Expire: what is older may be served as stale
 }
 
 // requirement is what an answer has to be: as new as a version, and from a load
@@ -74,7 +86,13 @@ type load struct {
 	begin   int
 	version uint64
 	set     bool
-	stored  bool // the server has taken it
+	absent  bool          // the origin has said that there is no such thing
+	tags    []string      // of the value
+	called  bool          // the call has given a tag
+	over    time.Duration // when it has ended
+	stored  bool          // the server has taken it
+	since   time.Duration // when it has, or a Set began
+	used    time.Duration // when it was last known to be read, or its life in the server prolonged
 	running bool
 	lease   string // token under which it runs; "" for none
 	guessed bool   // it may run without one
@@ -82,19 +100,25 @@ type load struct {
 
 // call is one call of a client.
 type call struct {
-	op     string // get, load, bypass, set, delete
+	op     string // see reads; set, delete, clear, tags, expire, mutate
 	node   string
 	key    string
 	begin  int
 	at     time.Duration
-	own    requirement // by what was invalidated on this node: G1a
-	need   requirement // by what was invalidated anywhere: G1b
-	newest shown       // that the tiers of this node had answered when it began
+	own    requirement            // by what was invalidated on this node: G1a
+	need   requirement            // by what was invalidated anywhere: G1b
+	soft   requirement            // by what was expired, unless the answer is stale
+	tagged map[string]requirement // by tag: what was invalidated by it
+	newest shown                  // that the tiers of this node had answered when it began
+	before value                  // the newest that this node had answered with
+	from   int                    // of a Mutate: where in the log its commit is
+	named  int                    // where in the log the key was invalidated on this node
 
 	value  value
 	absent bool
 	source tiered.Source
 	info   bool // source is known
+	stale  bool // says so
 	err    error
 }
 
@@ -117,7 +141,11 @@ func (c *call) line(done bool) string {
 	switch {
 	case c.err != nil:
 		s += " = " + c.err.Error()
-	case c.op == "set" || c.op == "delete":
+	case c.op == "set":
+		s += " = nil"
+	case c.stale:
+		s += " = " + c.value.String() + ", stale, from " + c.source.String()
+	case c.value.key == "":
 		s += " = nil"
 	default:
 		s += " = " + c.value.String() + " from " + c.source.String()
@@ -125,38 +153,64 @@ func (c *call) line(done bool) string {
 	return s
 }
 
-func newOracle(l *log, m *miniredis.Miniredis, bound time.Duration) *oracle {
-	return &oracle{log: l, redis: m, bound: bound, keys: make(map[string]*known), grants: make(map[nodeKey][]string)}
+func newOracle(l *log, m *miniredis.Miniredis, s *settings) *oracle {
+	return &oracle{log: l, redis: m, bound: s.bound, landing: 3 * s.timeout, keys: make(map[string]*known), grants: make(map[nodeKey][]string)}
 }
 
-func (o *oracle) declare(key string, partition int) {
-	o.keys[key] = &known{
-		partition: partition, absent: []bool{false},
-		local: make(map[string]requirement), shown: make(map[string]shown),
+func (o *oracle) declare(key string, partition int, s *settings) {
+	k := &known{
+		partition: partition, absent: []bool{false}, commits: []time.Duration{0},
+		local: make(map[string]requirement), expired: make(map[string]requirement), named: make(map[string]int),
+		shown: make(map[string]shown), returned: make(map[string]value),
 	}
+	if !strings.HasPrefix(key, tagPrefix) {
+		k.traits, k.ttl = s.of(key), s.config(index(strings.SplitN(key, ":", 2)[0])).TTL
+	}
+	o.keys[key] = k
 }
 
 // commit makes a new version at the origin.
 func (o *oracle) commit(key string, absent bool) uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	version, _ := o.commits(key, absent)
+	return version
+}
+
+// commits also returns where in the log the commit is. The caller holds o.mu.
+func (o *oracle) commits(key string, absent bool) (version uint64, position int) {
 	k := o.keys[key]
 	k.absent = append(k.absent, absent)
-	version := uint64(len(k.absent) - 1)
+	k.commits = append(k.commits, time.Since(o.log.began))
+	version = uint64(len(k.absent) - 1)
 	text := fmt.Sprintf("version %d", version)
 	if absent {
 		text += ", absent"
 	}
-	o.log.add(event{kind: evCommit, key: key, text: text})
-	return version
+	return version, o.log.add(event{kind: evCommit, key: key, text: text})
 }
 
-// read is what the origin has.
+// current is the version that was committed last.
+func (o *oracle) current(key string) uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return uint64(len(o.keys[key].absent) - 1)
+}
+
+// read is what a load finds: what was committed last, or, where the origin is a
+// replica, had been committed some time ago.
 func (o *oracle) read(key string) (version uint64, absent bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	k := o.keys[key]
-	return uint64(len(k.absent) - 1), k.absent[len(k.absent)-1]
+	return o.keys[key].visible(time.Since(o.log.began))
+}
+
+func (k *known) visible(now time.Duration) (version uint64, absent bool) {
+	v := len(k.absent) - 1
+	for v > 0 && k.commits[v] > now-k.traits.lag*9/10 {
+		v--
+	}
+	return uint64(v), k.absent[v]
 }
 
 func (o *oracle) violate(guarantee, key, format string, args ...any) {
@@ -172,18 +226,42 @@ func (o *oracle) begins(c *call) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	k := o.keys[c.key]
-	c.own = k.local[c.node]
-	c.newest = k.shown[c.node]
-	for i := len(k.invals) - 1; i >= 0; i-- {
-		inv := &k.invals[i]
-		// On any instance, more than D after it was executed, which was before it
-		// was confirmed; past L1 at once.
-		if c.op != "bypass" && inv.at+o.bound >= c.at {
-			continue
-		}
-		c.need = requirement{inv.version, inv.before, fmt.Sprintf("invalidated by %s at %v", inv.node, inv.at)}
-		break
+	c.own, c.soft, c.named = k.local[c.node], k.expired[c.node], k.named[c.node]
+	c.newest, c.before = k.shown[c.node], k.returned[c.node]
+	past := o.bound
+	if c.op == "bypass" || c.op == "force" {
+		past = -1 // past L1 at once
 	}
+	// On any instance, more than D after it was executed, which was before it was
+	// confirmed.
+	c.need = k.last(c.at-past, false)
+	c.soft.raise(k.last(c.at-past, true))
+	if k.traits.lag > 0 {
+		// "A read may return the old value for OriginLag after the Delete (and up to
+		// MaxStaleness longer …), because that is what the replica has."
+		old := k.last(c.at-o.bound-k.traits.lag, true).version
+		c.own.version, c.need.version, c.soft.version = 0, old, old
+	}
+	if k.traits.tags {
+		c.tagged = make(map[string]requirement, len(tagNames))
+		for _, tag := range tagNames {
+			// A tag has a partition of its own, so that a read past L1 of the value
+			// is none of the tag.
+			need := o.keys[tag].last(c.at-o.bound, false)
+			need.raise(o.keys[tag].local[c.node])
+			c.tagged[tag] = need
+		}
+	}
+}
+
+// last is the last invalidation before a time.
+func (k *known) last(before time.Duration, soft bool) requirement {
+	for i := len(k.invals) - 1; i >= 0; i-- {
+		if inv := &k.invals[i]; inv.at < before && (soft || !inv.soft) {
+			return requirement{inv.version, inv.before, fmt.Sprintf("invalidated by %s at %v", inv.node, inv.at)}
+		}
+	}
+	return requirement{}
 }
 
 // raise makes a requirement at least as strict as another.
@@ -205,6 +283,13 @@ func (o *oracle) answered(c *call) {
 	}
 	o.fresh(c, k, "G1a", &c.own)
 	o.fresh(c, k, "G1b", &c.need)
+	// (An Expire ends a life by the server's clock, which may be set back.)
+	if known := c.info || k.traits.stale == 0; known && !c.stale && !o.moved() {
+		o.fresh(c, k, "Expire", &c.soft)
+	}
+	if c.stale && (c.absent || k.traits.stale == 0) {
+		o.violate("stale", c.key, "%s answered with a stale value, which it must not have", c.node)
+	}
 	if c.absent {
 		return
 	}
@@ -212,6 +297,8 @@ func (o *oracle) answered(c *call) {
 	if c.value.key != c.key {
 		o.violate("identity", c.key, "%s answered with the value of %s", c.node, c.value.key)
 	}
+	o.tagsFresh(c, l)
+	o.alive(c, k, l)
 	o.neverBack(c, k, l, end)
 }
 
@@ -220,15 +307,18 @@ func (o *oracle) answered(c *call) {
 // not changed.
 func (o *oracle) fresh(c *call, k *known, guarantee string, need *requirement) {
 	if c.absent {
-		// Which load said so is not known: some version that will do must have been
-		// absent.
-		if int(need.version) >= len(k.absent) || !slices.Contains(k.absent[need.version:], true) {
-			o.violate(guarantee, c.key, "%s answered that there is no such thing, which was last so before version %d: %s",
-				c.node, need.version, need.why)
+		// Which load said so is not known: there must be one that will do.
+		if !slices.ContainsFunc(o.loads, func(l *load) bool {
+			return l.absent && l.key == c.key && l.version >= need.version && l.begin >= need.born
+		}) {
+			o.violate(guarantee, c.key, "%s answered that there is no such thing, which no load has said of version %d or after event %d: %s",
+				c.node, need.version, need.born, need.why)
 		}
 		return
 	}
 	switch l := o.loads[c.value.id]; {
+	case c.value.version < need.version && k.traits.lag > 0 && !o.fromTier(c, l):
+		// A load that was under way when the call began: the replica had no more.
 	case c.value.version < need.version:
 		o.violate(guarantee, c.key, "%s answered version %d (from %s), must be %d at least: %s",
 			c.node, c.value.version, c.source, need.version, need.why)
@@ -241,8 +331,13 @@ func (o *oracle) fresh(c *call, k *known, guarantee string, need *requirement) {
 // neverBack asserts G3 between the answer and those of the tiers of this node
 // that were there when its call began.
 func (o *oracle) neverBack(c *call, k *known, l *load, end int) {
-	fromTier := c.info && c.op != "bypass" && (c.source == tiered.SourceL1 || c.source == tiered.SourceL2)
-	if !fromTier {
+	if k.returned[c.node].version < c.value.version {
+		k.returned[c.node] = c.value
+	}
+	if c.stale && c.value.version < c.before.version && k.evicted <= l.begin {
+		o.violate("stale", c.key, "%s answered with stale version %d, after it had answered %d", c.node, c.value.version, c.before.version)
+	}
+	if c.op == "bypass" || c.op == "force" || !o.fromTier(c, l) {
 		return // the guarantee is about reads that the tiers answer, without BypassL1
 	}
 	older, newer := c.value, c.newest.value
@@ -262,8 +357,18 @@ func (o *oracle) neverBack(c *call, k *known, l *load, end int) {
 	}
 }
 
-// invalidated takes in how a Delete or Set has ended. ours says that it is known
-// to this node that it was carried out.
+// fromTier reports whether an answer is known to be of L1 or L2.
+func (o *oracle) fromTier(c *call, l *load) bool {
+	if c.info {
+		return c.source == tiered.SourceL1 || c.source == tiered.SourceL2
+	}
+	// A call for several keys does not say: no load of this one has ended since, or
+	// shortly before, it began.
+	return !l.set && !l.running && l.over+o.landing < c.at
+}
+
+// invalidated takes in how a Delete, or what else invalidates, has ended.
+// confirmed says that it is known to this node that it was carried out.
 func (o *oracle) invalidated(c *call, version uint64, confirmed, pending bool) {
 	o.log.add(event{kind: evReturn, node: c.node, call: c})
 	o.mu.Lock()
@@ -274,7 +379,8 @@ func (o *oracle) invalidated(c *call, version uint64, confirmed, pending bool) {
 	case confirmed:
 		found := false
 		for i := range k.invals {
-			if inv := &k.invals[i]; inv.node == c.node && inv.before >= c.begin {
+			// (Of a Mutate the last one counts: values from before the write are void.)
+			if inv := &k.invals[i]; inv.node == c.node && inv.before >= max(c.begin, c.from) {
 				need.born, found = inv.before, true
 				break
 			}
@@ -291,12 +397,19 @@ func (o *oracle) invalidated(c *call, version uint64, confirmed, pending bool) {
 	default:
 		return
 	}
-	r := k.local[c.node]
+	promised := k.local
+	if c.op == "expire" && confirmed && k.traits.stale > 0 {
+		promised = k.expired
+	}
+	r := promised[c.node]
 	if need.version >= r.version && need.born >= r.born {
 		r = requirement{}
 	}
 	r.raise(need)
-	k.local[c.node] = r
+	promised[c.node] = r
+	if c.op != "clear" {
+		k.named[c.node] = max(k.named[c.node], need.born)
+	}
 }
 
 // before notes what the origin has just before the server executes a command.
@@ -309,7 +422,7 @@ func (o *oracle) before(c *command) {
 	defer o.mu.Unlock()
 	c.version = make(map[string]uint64)
 	for name, k := range o.keys {
-		if c.names(name) || c.name == cmdInvalidatePart && slices.Contains(c.parts, k.partition) {
+		if c.concerns(name, k.partition) {
 			c.version[name] = uint64(len(k.absent) - 1)
 		}
 	}
@@ -322,8 +435,14 @@ func (o *oracle) after(c *command) {
 	defer o.mu.Unlock()
 	for key, version := range c.version {
 		k := o.keys[key]
-		k.invals = append(k.invals, inval{at: now, before: c.before, version: version, node: c.node})
-		k.lease = grant{}
+		k.invals = append(k.invals, inval{at: now, before: c.before, version: version, node: c.node, soft: c.name == cmdExpire})
+		if c.name != cmdInvalidatePart {
+			k.lease = grant{}
+		}
+		o.blocked(c, k, now)
+	}
+	for _, v := range c.values {
+		o.loads[v.id].used = now
 	}
 	if len(c.keys) != 1 || o.keys[c.keys[0]] == nil {
 		return
@@ -339,6 +458,11 @@ func (o *oracle) after(c *command) {
 		if c.status() == "stored" {
 			k.lease = grant{}
 			o.stored(c, k, key)
+			o.unblocked(c, k, key, now)
+		}
+	case cmdTouch:
+		if c.status() == "1" {
+			o.touched(c, now)
 		}
 	case cmdRenew:
 		if k.lease.token == c.token && c.status() == "1" {
@@ -363,6 +487,7 @@ func (o *oracle) leased(c *command, k *known, key string, now time.Duration) {
 	if c.status() != "granted" {
 		return
 	}
+	o.unblocked(c, k, key, now)
 	if k.lease.token != "" && k.lease.token != c.token && now < k.lease.until {
 		o.violate("G4", key, "a lease was granted to %s while that with token %x lives", c.node, k.lease.token[:3])
 	}
@@ -391,7 +516,10 @@ func (o *oracle) stored(c *command, k *known, key string) {
 		return // negative
 	}
 	l := o.loads[v.id]
-	l.stored = true
+	if !l.stored {
+		l.stored, l.since = true, time.Since(o.log.began)
+		l.used = l.since
+	}
 	if len(k.invals) == 0 {
 		return
 	}
@@ -407,22 +535,31 @@ func (o *oracle) stored(c *command, k *known, key string) {
 // lost takes in that Redis has lost a value, or all of them, and their leases
 // perhaps.
 func (o *oracle) lost(key string) {
-	at := o.log.position()
+	at, now := o.log.position(), time.Since(o.log.began)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for name, k := range o.keys {
 		if key == "" || key == name {
-			k.evicted, k.lease = at, grant{}
+			k.evicted, k.lease, k.tomb = at, grant{}, grant{}
+			// What its tombstone had promised.
+			k.invals = slices.DeleteFunc(k.invals, func(i inval) bool { return i.at > now })
+			if k.traits.lag > 0 {
+				// Nothing keeps what the replica has now from being stored.
+				old, _ := k.visible(now)
+				for i := range k.invals {
+					k.invals[i].version = min(k.invals[i].version, old)
+				}
+			}
 		}
 	}
 }
 
 // loadBegins takes in that a load begins, and asserts the other half of G4: a
 // load that has no lease of its own must have a reason.
-func (o *oracle) loadBegins(node, key string, excused func() bool) *load {
+func (o *oracle) loadBegins(node, key string, called bool, excused func() bool) *load {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	l := &load{id: len(o.loads), node: node, key: key, running: true}
+	l := &load{id: len(o.loads), node: node, key: key, running: true, called: called}
 	o.loads = append(o.loads, l)
 	text := " without a lease"
 	if id := (nodeKey{node, key}); len(o.grants[id]) > 0 {
@@ -448,9 +585,12 @@ func (o *oracle) claims(l *load) bool {
 	return false
 }
 
-func (o *oracle) loadEnds(l *load, version uint64, text string) {
+// loadEnds takes in that a load ends, with what it has found.
+func (o *oracle) loadEnds(l *load, version uint64, absent bool, text string) {
 	o.mu.Lock()
-	l.version, l.running = version, false
+	l.version, l.absent, l.running, l.over = version, absent, false, time.Since(o.log.began)
+	l.since, l.used = l.over, l.over
+	o.label(l)
 	o.mu.Unlock()
 	o.log.add(event{kind: evLoaded, node: l.node, load: l, text: text})
 }
@@ -460,6 +600,9 @@ func (o *oracle) setBegins(node, key string, version uint64) value {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l := &load{id: len(o.loads), node: node, key: key, begin: o.log.position(), version: version, set: true}
+	l.over = time.Since(o.log.began)
+	l.since, l.used = l.over, l.over
+	o.label(l)
 	o.loads = append(o.loads, l)
 	return value{key, version, l.id}
 }

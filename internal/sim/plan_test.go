@@ -106,6 +106,7 @@ func planOf(seed uint64) *plan {
 		p.rates.drop = 1 // pub/sub is lost altogether
 	}
 	p.schedule(r)
+	p.draws()
 	return p
 }
 

@@ -80,7 +80,7 @@ func landsAfterRewind(w *world, s *stage) {
 	wait(2 * time.Second)
 	w.write(s.b, "set", "r:k1", false)
 	older := w.net.holdNext(toClient, commandOf(s.a, cmdGet, "r:k1"))
-	s.started(func() { w.get(s.a, "get", "r:k1", true, nil) })
+	s.started(func() { w.get(s.a, "get", "r:k1", true, how{}) })
 	s.caught(older)
 	other := w.net.holdNext(toClient, commandOf(s.a, cmdGet, "r:k1"))
 	s.started(func() { s.read(s.a, "r:k1") })

@@ -71,7 +71,7 @@ func (s *stage) read(n *node, key string) *call { return s.slow(n, key, time.Mil
 
 // slow is read with a load that takes some time, and reads the origin first.
 func (s *stage) slow(n *node, key string, takes time.Duration) *call {
-	return s.w.get(n, "load", key, true, s.w.load(n, key, takes, true, false))
+	return s.w.get(n, "load", key, true, how{takes: takes, early: true})
 }
 
 // started runs something beside the scenario, and lets it get under way.
@@ -150,7 +150,7 @@ var scenarios = []scenario{
 				}
 				w.write(s.a, "set", "r:k1", false)
 				w.write(s.a, "delete", "r:k1", false)
-				w.get(s.a, "get", "r:k1", true, nil)
+				w.get(s.a, "get", "r:k1", true, how{})
 				s.read(s.a, "r:k1")
 				s.wg.Wait()
 			}
@@ -310,7 +310,7 @@ var scenarios = []scenario{
 		act: func(w *world, s *stage) {
 			w.write(s.b, "set", "r:k1", false)
 			older := w.net.holdNext(toClient, commandOf(s.a, cmdGet, "r:k1"))
-			s.started(func() { w.get(s.a, "get", "r:k1", true, nil) })
+			s.started(func() { w.get(s.a, "get", "r:k1", true, how{}) })
 			s.caught(older)
 			message := w.net.holdNext(toClient, messageOf(s.a, "r:k1"))
 			w.write(s.b, "set", "r:k1", false)
@@ -318,7 +318,7 @@ var scenarios = []scenario{
 			older.release()
 			wait(time.Millisecond)
 			s.read(s.a, "r:k1")
-			w.get(s.a, "get", "r:k1", true, nil)
+			w.get(s.a, "get", "r:k1", true, how{})
 			message.release()
 			wait(time.Millisecond)
 
@@ -345,7 +345,7 @@ var scenarios = []scenario{
 			s.read(s.b, "r:k1")
 			w.write(s.a, "delete", "r:k1", false)
 			s.read(s.a, "r:k1")
-			w.get(s.a, "load", "q:k1", true, w.load(s.a, "q:k1", 4*time.Second, true, true)) // renews, fails, releases
+			w.get(s.a, "load", "q:k1", true, how{takes: 4 * time.Second, early: true, fails: true}) // renews, fails, releases
 			wait(2 * time.Second)
 			s.read(s.b, "q:k1")
 			s.read(s.a, "q:k1")

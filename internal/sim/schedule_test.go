@@ -62,6 +62,8 @@ func (w *world) do(a action) {
 		w.evict(a.key, true)
 	case "evict-lease":
 		w.evict(a.key, false)
+	case "evict-tag":
+		w.evictTag(tagNames[a.key%len(tagNames)])
 	case "unsubscribe":
 		w.unsubscribe(n, []string{"unsubscribe", "sunsubscribe"}[a.sort])
 	case "unknown-scripts":
@@ -113,6 +115,9 @@ func (w *world) evict(key int, alsoValue bool) {
 		w.t.Fatal(err)
 	}
 	p := l.Partition(keyspace.Hash(region, k))
+	if alsoValue && w.oracle.blocks(name) {
+		return // tombstones need a Redis that does not evict
+	}
 	w.oracle.lost(name)
 	if alsoValue {
 		w.redis.Del(l.Value(p, region, k))
@@ -121,6 +126,17 @@ func (w *world) evict(key int, alsoValue bool) {
 	}
 	w.oracle.lost(name)
 	w.log.add(event{kind: evEvicted, key: name})
+}
+
+// evictTag removes what the server knows of a tag, which has a life too.
+func (w *world) evictTag(tag string) {
+	l, err := keyspace.New(prefix, partitions)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	name := tag[len(tagPrefix):]
+	w.redis.Del(l.Tag(l.Partition(keyspace.HashTag(name)), name))
+	w.log.add(event{kind: evEvicted, key: tag})
 }
 
 // unsubscribe lets the server end a node's subscriptions.

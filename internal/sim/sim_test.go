@@ -53,7 +53,7 @@ func (w *world) conclude() {
 			w.t.Errorf("%s has not recovered: %v", n.name, err)
 		}
 		for _, key := range w.keys {
-			c := w.get(n, "load", key, true, w.load(n, key, time.Millisecond, false, false))
+			c := w.get(n, "load", key, true, how{takes: time.Millisecond})
 			if c.err != nil && !c.absent {
 				w.t.Errorf("%s after recovery: %v", n.name, c.err)
 			}

@@ -59,15 +59,16 @@ func newWorld(t testing.TB, p *plan) *world {
 	l := &log{began: time.Now()}
 	w := &world{
 		t: t, log: l, redis: m, plan: p, keys: keyNames, open: openReal,
-		oracle: newOracle(l, m, p.settings.bound),
+		oracle: newOracle(l, m, &p.settings),
 		locks:  make(map[string]chan struct{}),
 		nodes:  make(map[string]*node), births: make(map[string]int), last: make(map[nodeKey]string),
 	}
 	w.net = newNetwork(l, m, p)
 	p.began = l.began
-	for _, key := range w.keys {
+	for _, key := range append(slices.Clone(w.keys), tagNames...) {
 		w.declare(key)
 	}
+	w.oracle.moved = w.net.clockMoved
 	w.net.taps.before = w.oracle.before
 	w.net.taps.replied = w.oracle.replied
 	w.net.taps.after = func(c *command) {
@@ -86,7 +87,7 @@ func (w *world) declare(key string) {
 	region, name := split(key)
 	h := keyspace.Hash(region, name)
 	w.net.hashes[h] = key
-	w.oracle.declare(key, int(h%partitions))
+	w.oracle.declare(key, int(h%partitions), &w.plan.settings)
 	w.locks[key] = make(chan struct{}, 1)
 }
 
@@ -175,44 +176,76 @@ func (w *world) end() {
 	w.net.aux.Wait()
 }
 
-// load is a load of the origin: it takes some time, and reads at its begin or at
-// its end.
-func (w *world) load(n *node, key string, takes time.Duration, early, fails bool) func(context.Context, string) (string, error) {
+// how is what a load does: it takes some time, reads at its begin or at its end,
+// and may fail. With tagged the call gives a tag.
+type how struct {
+	takes         time.Duration
+	early, fails  bool
+	tagged, batch bool
+}
+
+// load is a load of the origin.
+func (w *world) load(n *node, key string, h how) func(context.Context, string) (string, error) {
 	return func(ctx context.Context, _ string) (string, error) {
-		defer n.enter("load")()
-		l := w.oracle.loadBegins(n.name, key, func() bool {
-			w.mu.Lock()
-			last := w.last[nodeKey{n.name, key}]
-			w.mu.Unlock()
-			return n.excused(key, last)
-		})
-		version, absent := w.oracle.read(key)
-		timer := time.NewTimer(takes)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			w.oracle.loadEnds(l, version, " gave up")
-			return "", ctx.Err()
-		}
-		if !early {
-			version, absent = w.oracle.read(key)
-		}
-		switch {
-		case fails:
-			w.oracle.loadEnds(l, version, " failed")
-			return "", errOrigin
-		case absent:
-			w.oracle.loadEnds(l, version, fmt.Sprintf(" = version %d, absent", version))
-			return "", fmt.Errorf("load %d: %w", l.id, errNoSuch)
-		}
-		w.oracle.loadEnds(l, version, fmt.Sprintf(" = version %d", version))
-		return value{key, version, l.id}.String(), nil
+		values, errs := w.loadKeys(ctx, n, []string{key}, h)
+		return values[key], errs[key]
 	}
 }
 
-// get reads a key at a node; op is get, load or bypass.
-func (w *world) get(n *node, op, key string, info bool, load func(context.Context, string) (string, error)) *call {
+// loadKeys loads keys by one call of a load function. What the origin has not is
+// an error, too.
+func (w *world) loadKeys(ctx context.Context, n *node, keys []string, h how) (values map[string]string, errs map[string]error) {
+	defer n.enter("load")()
+	loads := make(map[string]*load)
+	versions, absent := make(map[string]uint64), make(map[string]bool)
+	doubting := n.doubting(keys[0])
+	for _, key := range keys {
+		loads[key] = w.oracle.loadBegins(n.name, key, h.tagged, func() bool {
+			w.mu.Lock()
+			last := w.last[nodeKey{n.name, key}]
+			w.mu.Unlock()
+			since := time.Millisecond
+			if h.batch {
+				since = 4 * w.plan.settings.timeout
+			}
+			return n.excused(key, last, doubting, since)
+		})
+		versions[key], absent[key] = w.oracle.read(key)
+	}
+	gaveUp := false
+	timer := time.NewTimer(h.takes)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		gaveUp = true
+	}
+	values, errs = make(map[string]string), make(map[string]error)
+	for key, l := range loads {
+		if !h.early && !gaveUp {
+			versions[key], absent[key] = w.oracle.read(key)
+		}
+		v := value{key, versions[key], l.id}
+		switch {
+		case gaveUp:
+			w.oracle.loadEnds(l, v.version, false, " gave up")
+			errs[key] = ctx.Err()
+		case h.fails:
+			w.oracle.loadEnds(l, v.version, false, " failed")
+			errs[key] = fmt.Errorf("load of %v: %w", v, errOrigin)
+		case absent[key]:
+			w.oracle.loadEnds(l, v.version, true, fmt.Sprintf(" = version %d, absent", v.version))
+			errs[key] = fmt.Errorf("load %d: %w", l.id, errNoSuch)
+		default:
+			w.oracle.loadEnds(l, v.version, false, fmt.Sprintf(" = version %d", v.version))
+			values[key] = v.String()
+		}
+	}
+	return values, errs
+}
+
+// get reads a key at a node; op is get, load, bypass, force or bound.
+func (w *world) get(n *node, op, key string, info bool, h how) *call {
 	defer n.enter("read")()
 	c := &call{op: op, node: n.name, key: key, info: info}
 	region, name := split(key)
@@ -221,31 +254,53 @@ func (w *world) get(n *node, op, key string, info bool, load func(context.Contex
 	if info {
 		opts = append(opts, tiered.WithInfo(&told))
 	}
-	if op == "bypass" {
+	switch op {
+	case "bypass":
 		opts = append(opts, tiered.BypassL1())
+	case "force":
+		opts = append(opts, tiered.ForceLoad())
+	}
+	if h.tagged {
+		opts = append(opts, tiered.WithTags(tagCall[len(tagPrefix):]))
+	}
+	var load func(context.Context, string) (string, error)
+	if op != "get" {
+		load = w.load(n, key, h)
 	}
 	w.oracle.begins(c)
-	text, err := n.cache.read(n.ctx, region, name, load, opts...)
-	c.err, c.source = err, told.Source
+	var text string
+	if op == "bound" {
+		text, c.err = n.real().bound[region].Get(n.ctx, name, opts...)
+	} else {
+		text, c.err = n.cache.read(n.ctx, region, name, load, opts...)
+	}
+	c.source, c.stale = told.Source, told.Stale
+	w.answer(c, text)
+	return c
+}
+
+// answer takes in how a read has ended.
+func (w *world) answer(c *call, text string) {
 	switch v, ok := valueIn(text); {
-	case err == nil && ok:
+	case c.err == nil && ok:
 		c.value = v
-	case err == nil:
-		w.t.Errorf("%s answered %q for %s", n.name, text, key)
-	case errors.Is(err, tiered.ErrAbsent):
+	case c.err == nil:
+		w.t.Errorf("%s answered %q for %s", c.node, text, c.key)
+	case errors.Is(c.err, tiered.ErrAbsent):
 		c.absent = true
-	case !mayFail(op, err):
-		w.t.Errorf("%s(%s) on %s: %v", op, key, n.name, err)
+	case !mayFail(c.op, c.err):
+		w.t.Errorf("%s(%s) on %s: %v", c.op, c.key, c.node, c.err)
+	case errors.Is(c.err, errOrigin):
+		w.oracle.failed(c)
 	}
 	w.oracle.answered(c)
-	return c
 }
 
 // mayFail reports whether a read may end with this error. Without Redis a read
 // with a load succeeds all the same.
 func mayFail(op string, err error) bool {
 	allowed := []error{tiered.ErrClosed, context.Canceled}
-	if op == "get" {
+	if op == "get" || op == "getmany" {
 		allowed = append(allowed, tiered.ErrNotFound, tiered.ErrUnavailable)
 	} else {
 		allowed = append(allowed, errOrigin, tiered.ErrLoadTimeout)
@@ -256,17 +311,38 @@ func mayFail(op string, err error) bool {
 // write commits a new version of a key and makes it known: by a Delete, a Set,
 // or not at all. Writes of a key follow each other, as those of an origin do.
 func (w *world) write(n *node, op, key string, absent bool) *call {
-	select {
-	case w.locks[key] <- struct{}{}:
-	case <-n.ctx.Done():
+	free := w.lock(n, key)
+	if free == nil {
 		return nil
 	}
-	defer func() { <-w.locks[key] }()
+	defer free()
 	version := w.oracle.commit(key, absent)
 	if op == "" {
 		return nil
 	}
 	return w.invalidate(n, op, key, version)
+}
+
+// lock keeps others from writing keys, until the function is called; it is nil if
+// the node ends before.
+func (w *world) lock(n *node, keys ...string) (free func()) {
+	keys = slices.Sorted(slices.Values(keys))
+	var taken []string
+	free = func() {
+		for _, key := range taken {
+			<-w.locks[key]
+		}
+	}
+	for _, key := range keys {
+		select {
+		case w.locks[key] <- struct{}{}:
+			taken = append(taken, key)
+		case <-n.ctx.Done():
+			free()
+			return nil
+		}
+	}
+	return free
 }
 
 // invalidate is the second half of a write.
@@ -278,22 +354,34 @@ func (w *world) invalidate(n *node, op, key string, version uint64) *call {
 		c.value = w.oracle.setBegins(n.name, key, version)
 	}
 	w.oracle.begins(c)
-	if op == "set" {
+	switch op {
+	case "set":
 		c.err = n.cache.set(n.ctx, region, name, c.value.String())
-	} else {
+	case "expire":
+		r, name := n.real().region(key)
+		c.err = r.Expire(n.ctx, name)
+	default:
 		c.err = n.cache.delete(n.ctx, region, name)
 	}
+	w.judge(n, c, version)
+	return c
+}
+
+// judge takes in how a call that invalidates has ended.
+func (w *world) judge(n *node, c *call, version uint64) {
+	n.waits()
 	var pending *tiered.PendingError
 	closed := errors.Is(c.err, tiered.ErrClosed)
 	isPending := errors.As(c.err, &pending) && !closed
 	// A Set that could not be stored has invalidated: only the second of its two
 	// steps has failed.
-	half := op == "set" && !isPending && !closed && errors.Is(c.err, tiered.ErrUnavailable)
-	if c.err != nil && !isPending && !half && !closed {
-		w.t.Errorf("%s of %s on %s: %v", op, key, n.name, c.err)
+	half := c.op == "set" && !isPending && !closed && errors.Is(c.err, tiered.ErrUnavailable)
+	// A Mutate whose write has failed too: the write may have been carried out.
+	half = half || c.op == "mutate" && !isPending && !closed && errors.Is(c.err, errWrite)
+	if c.err != nil && !isPending && !half && !closed && !(c.op == "mutate" && errors.Is(c.err, errWrite)) {
+		w.t.Errorf("%s of %s on %s: %v", c.op, c.key, c.node, c.err)
 	}
 	w.oracle.invalidated(c, version, c.err == nil || half, isPending)
-	return c
 }
 
 // client is one client of whatever node is at a place, until the world's time is
@@ -311,8 +399,12 @@ func (w *world) client(place string, number int, until time.Duration) {
 // happens.
 func (w *world) act(n *node, r *rand.Rand) {
 	key := w.keys[r.IntN(len(w.keys))]
-	what, takes, early, fails, info, absent := r.Float64(), w.plan.loadTime(r), r.IntN(2) == 0, r.IntN(20) == 0, r.IntN(3) > 0, r.IntN(8) == 0
+	what, h, info, absent := r.Float64(), how{takes: w.plan.loadTime(r), early: r.IntN(2) == 0, fails: r.IntN(20) == 0}, r.IntN(3) > 0, r.IntN(8) == 0
 	p := w.plan
+	if t := p.settings.of(key); t != (traits{}) {
+		w.actMore(n, r, key, what, h, info, absent)
+		return
+	}
 	switch {
 	case what < p.writes*0.6:
 		w.write(n, "delete", key, absent)
@@ -321,17 +413,16 @@ func (w *world) act(n *node, r *rand.Rand) {
 		if r.IntN(3) == 0 {
 			w.write(n, "set", key, false)
 		}
-		w.get(n, "get", key, true, nil)
+		w.get(n, "get", key, true, how{})
 	case what < p.writes*0.9:
 		w.write(n, "", key, absent)
 	case what < p.writes:
-		v, _ := w.oracle.read(key)
-		w.invalidate(n, "delete", key, v) // one too many
+		w.invalidate(n, "delete", key, w.oracle.current(key)) // one too many
 	case what < p.writes+0.1:
-		w.get(n, "get", key, info, nil)
+		w.get(n, "get", key, info, how{})
 	case what < p.writes+0.14:
-		w.get(n, "bypass", key, info, w.load(n, key, takes, early, fails))
+		w.get(n, "bypass", key, info, h)
 	default:
-		w.get(n, "load", key, info, w.load(n, key, takes, early, fails))
+		w.get(n, "load", key, info, h)
 	}
 }
