@@ -38,6 +38,8 @@ const slack = 10 * time.Millisecond
 // alive asserts that an answer of the tiers is not past its life, or has slid away.
 // Where the server's clock was moved nobody knows.
 func (o *oracle) alive(c *call, k *known, l *load) {
+	used := l.used
+	l.used = max(l.used, time.Since(o.log.began))
 	if o.moved() || !o.fromTier(c, l) {
 		return
 	}
@@ -50,11 +52,10 @@ func (o *oracle) alive(c *call, k *known, l *load) {
 	}
 	if idle := k.traits.sliding * 3 / 2; idle > 0 && !c.stale && k.traits.stale == 0 {
 		// "From Redis at the latest 1.5 times SlidingTTL after it was read."
-		if end := l.used + idle + slack; c.at > end {
-			o.violate("life", c.key, "%s answered with load %d (from %s), which nobody had read since %v", c.node, l.id, c.source, l.used)
+		if end := used + idle + slack; c.at > end {
+			o.violate("life", c.key, "%s answered with load %d (from %s), which nobody had read since %v", c.node, l.id, c.source, used)
 		}
 	}
-	l.used = max(l.used, time.Since(o.log.began))
 }
 
 // touched takes in that the server lets a value stay that was read.

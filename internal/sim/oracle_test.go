@@ -516,7 +516,7 @@ func (o *oracle) stored(c *command, k *known, key string) {
 		return // negative
 	}
 	l := o.loads[v.id]
-	if !l.stored {
+	if !l.stored { // and not a fill that was sent again
 		l.stored, l.since = true, time.Since(o.log.began)
 		l.used = l.since
 	}
