@@ -164,7 +164,7 @@ func (w *world) refresh(n *node, keys []string, h how) {
 	_, names := w.calls(n, "", keys)
 	err := r.Refresh(n.ctx, func(ctx context.Context, name string) (string, error) {
 		key := region + ":" + name
-		return w.load(n, key, how{takes: h.takes, early: h.early, fails: h.fails})(ctx, name)
+		return w.load(n, key, how{takes: h.takes, early: h.early, fails: h.fails, asked: true})(ctx, name)
 	}, names...)
 	if err != nil && !mayFail("load", err) {
 		w.t.Errorf("refresh of %v on %s: %v", keys, n.name, err)

@@ -22,7 +22,7 @@ const retries = "retry after a cut reply: "
 
 // interleavings are those that must have happened over the default seeds and the
 // scenarios. Where there are two kinds of one, both must have.
-var interleavings = []interleaving{
+var interleavings = append([]interleaving{
 	{"Set, Delete, Get while L1 still has entries to take in", setDeleteGet},
 	{"Set, Set of a new key", setSet},
 	{"invalidation heard before the reply to a read", heardBeforeReply},
@@ -52,7 +52,7 @@ var interleavings = []interleaving{
 	{"frames in pieces", inPieces},
 	{"a Delete fails, then a Get", deleteFailsThenGet},
 	{"Close during everything", closeDuringAll},
-}
+}, featureInterleavings...)
 
 // often is how many times an interleaving is looked for until it counts as often.
 const often = 5
@@ -88,13 +88,17 @@ type history struct {
 	names     map[string][]int  // executed commands by name
 	calls     map[*call][2]int  // begin and end
 	loads     map[*load][2]int  // begin and end
+	stale     map[string]bool   // keys whose values may be served past their lives
 }
 
 func newHistory(w *world) *history {
 	h := &history{
 		events: w.log.all(), bound: w.plan.settings.bound,
 		executed: make(map[*command]int), replied: make(map[*command]int), published: make(map[[2]uint64]int),
-		names: make(map[string][]int), calls: make(map[*call][2]int), loads: make(map[*load][2]int),
+		names: make(map[string][]int), calls: make(map[*call][2]int), loads: make(map[*load][2]int), stale: make(map[string]bool),
+	}
+	for _, key := range w.keys {
+		h.stale[key] = w.plan.settings.of(key).stale > 0
 	}
 	for i, e := range h.events {
 		switch e.kind {

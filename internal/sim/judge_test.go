@@ -50,12 +50,20 @@ func (o *oracle) alive(c *call, k *known, l *load) {
 	if end := l.since + life + slack; c.at > end {
 		o.violate("life", c.key, "%s answered with load %d (from %s), whose %s were over at %v", c.node, l.id, c.source, what, end)
 	}
-	if idle := k.traits.sliding * 3 / 2; idle > 0 && !c.stale && k.traits.stale == 0 {
-		// "From Redis at the latest 1.5 times SlidingTTL after it was read."
-		if end := used + idle + slack; c.at > end {
-			o.violate("life", c.key, "%s answered with load %d (from %s), which nobody had read since %v", c.node, l.id, c.source, used)
-		}
+	if idle := k.traits.sliding * 3 / 2; idle > 0 && !c.stale && k.traits.stale == 0 && c.at > used+idle+slack {
+		o.violate("life", c.key, "%s answered with load %d (from %s), which nobody had read since %v", c.node, l.id, c.source, used)
 	}
+}
+
+// slid takes in that a value was read in Redis, and asserts that it was still to be
+// there: "from Redis at the latest 1.5 times SlidingTTL after it was read for the
+// last time".
+func (o *oracle) slid(c *command, l *load, now time.Duration) {
+	idle := o.keys[l.key].traits.sliding * 3 / 2
+	if idle > 0 && !o.moved() && now > l.used+idle+slack {
+		o.violate("life", l.key, "Redis had load %d for %s, which nobody had read since %v", l.id, c.node, l.used)
+	}
+	l.used = now
 }
 
 // touched takes in that the server lets a value stay that was read.
@@ -144,14 +152,7 @@ func (o *oracle) failed(c *call) {
 	}
 }
 
-// expect makes sure that a scenario's read has been answered as it must be.
-func (w *world) expect(c *call, want string, ok bool) {
-	if !ok {
-		w.t.Errorf("%s, want %s", c.line(true), want)
-	}
-}
-
-// names are those of the keys of a region.
+// of are the keys of a region.
 func (w *world) of(region string) []string {
 	return slices.DeleteFunc(slices.Clone(w.keys), func(key string) bool { return !strings.HasPrefix(key, region+":") })
 }

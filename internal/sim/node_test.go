@@ -33,6 +33,7 @@ type node struct {
 	world  *world
 	name   string // "a", then "a2", …
 	cache  cache
+	inner  *real // what cache is, or wraps
 	client *redis.Client
 
 	ctx     context.Context // of its clients; ends with it
@@ -70,8 +71,8 @@ type real struct {
 	bound   map[string]*tiered.Loading[string, string] // loads of single keys are gathered
 }
 
-// real is the node's cache, for what a naive one has not.
-func (n *node) real() *real { return n.cache.(*real) }
+// real is the node's cache, for what one that is not the real one has not.
+func (n *node) real() *real { return n.inner }
 
 // region is the region of a key, and the key's name in it.
 func (r *real) region(key string) (*tiered.Region[string], string) {
@@ -101,6 +102,7 @@ func openReal(ctx context.Context, n *node, s settings) (cache, error) {
 		r.bound[name] = tiered.BindMany(r.regions[name], func(k string) string { return k }, n.world.loadBound(n, name),
 			tiered.Coalescing{MaxWait: 2 * time.Millisecond, MaxBatch: 3})
 	}
+	n.inner = r
 	return r, nil
 }
 

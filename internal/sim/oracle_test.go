@@ -89,6 +89,8 @@ type load struct {
 	absent  bool          // the origin has said that there is no such thing
 	tags    []string      // of the value
 	called  bool          // the call has given a tag
+	asked   bool          // it is that of a Refresh
+	batch   int           // not 0: it is one of several of one call of a load function
 	over    time.Duration // when it has ended
 	stored  bool          // the server has taken it
 	since   time.Duration // when it has, or a Set began
@@ -442,7 +444,7 @@ func (o *oracle) after(c *command) {
 		o.blocked(c, k, now)
 	}
 	for _, v := range c.values {
-		o.loads[v.id].used = now
+		o.slid(c, o.loads[v.id], now)
 	}
 	if len(c.keys) != 1 || o.keys[c.keys[0]] == nil {
 		return
@@ -556,10 +558,10 @@ func (o *oracle) lost(key string) {
 
 // loadBegins takes in that a load begins, and asserts the other half of G4: a
 // load that has no lease of its own must have a reason.
-func (o *oracle) loadBegins(node, key string, called bool, excused func() bool) *load {
+func (o *oracle) loadBegins(node, key string, h how, excused func() bool) *load {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	l := &load{id: len(o.loads), node: node, key: key, running: true, called: called}
+	l := &load{id: len(o.loads), node: node, key: key, running: true, called: h.tagged, asked: h.asked, batch: h.number}
 	o.loads = append(o.loads, l)
 	text := " without a lease"
 	if id := (nodeKey{node, key}); len(o.grants[id]) > 0 {

@@ -39,6 +39,53 @@ func TestTheOracleNoticesWhatIsBroken(t *testing.T) {
 			w.plan.rates.drop, w.plan.quiet, w.plan.writes = 0.5, false, 0.05
 			w.open = openNaive
 		}},
+		{"an invalidation of a tag leaves no trace", "tags", func(w *world) {
+			w.have(traits{tags: true})
+			w.net.taps.sabotage = &amnesia{were: make(map[string]string), marker: "}:t:", command: cmdInvalidate}
+		}},
+		{"a Clear leaves no trace", "G1a", func(w *world) {
+			w.have(traits{tags: true})
+			w.net.taps.sabotage = &amnesia{were: make(map[string]string), marker: "}:c:", command: cmdInvalidatePart}
+		}},
+		{"an Expire leaves the value as it was", "Expire", func(w *world) {
+			w.have(traits{stale: time.Minute, ttl: time.Minute})
+			w.net.taps.sabotage = &amnesia{were: make(map[string]string), marker: "}:v:", command: cmdExpire}
+		}},
+		{"a Mutate leaves no tombstone", "Mutate", func(w *world) {
+			w.have(traits{mutates: true, writing: 2 * time.Second})
+			w.net.taps.sabotage = &amnesia{were: make(map[string]string), marker: "}:v:", command: cmdBlock}
+		}},
+		{"an invalidation leaves no tombstone where the origin lags", "G2", func(w *world) {
+			w.have(traits{lag: time.Second})
+			w.net.taps.sabotage = &amnesia{were: make(map[string]string), marker: "}:v:", command: cmdBlock}
+		}},
+		{"a load ahead of time needs no lease", "G4", func(w *world) {
+			w.have(traits{ttl: 2 * time.Second, ahead: 0.3})
+			w.plan.writes = 0
+			w.net.taps.sabotage = generosity{}
+		}},
+		{"lives are longer than they may be", "life", func(w *world) {
+			w.have(traits{ttl: 2 * time.Second})
+			w.plan.writes = 0
+			w.net.taps.sabotage = eternity{}
+		}},
+		{"what nobody reads stays", "life", func(w *world) {
+			w.have(traits{ttl: time.Minute, sliding: 500 * time.Millisecond})
+			w.plan.writes, w.plan.pause = 0, 3*time.Second
+			w.net.taps.sabotage = eternity{}
+		}},
+		{"values are stored under each other's names", "identity", func(w *world) {
+			w.have(traits{many: true})
+			w.net.taps.sabotage = confusion{}
+		}},
+		{"where a load fails, whatever was answered last is", "G1b", func(w *world) {
+			w.have(traits{stale: time.Minute, ttl: time.Second})
+			w.open = openWith(&indulgence{last: make(map[string]string)})
+		}},
+		{"errors are remembered for too long", "ErrorTTL", func(w *world) {
+			w.have(traits{errors: 100 * time.Millisecond})
+			w.open = openWith(&grudge{errs: make(map[string]error)})
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -51,6 +98,9 @@ func TestTheOracleNoticesWhatIsBroken(t *testing.T) {
 			}
 			if found[tt.guarantee] == 0 {
 				t.Errorf("%s was not found violated; found: %v", tt.guarantee, found)
+			}
+			if len(w.oracle.violations) == 0 {
+				return
 			}
 			if tr := w.log.trace(w.oracle.violations[0].key, time.Second); !strings.Contains(tr, "VIOLATION") {
 				t.Errorf("the trace does not show the violation:\n%s", tr)

@@ -41,8 +41,17 @@ func live(t *testing.T, p *plan, prepare func(w *world)) (w *world) {
 		w.heal()
 		w.conclude()
 		w.end()
+		w.explain()
 	})
 	return w
+}
+
+// explain says what has led to an error that is no violation: a bubble whose test
+// has failed ends the test that it is in.
+func (w *world) explain() {
+	if w.t.Failed() {
+		w.t.Logf("seed %d, %+v, %v\n%s", w.plan.seed, w.plan.settings, w.oracle.violations, w.log.trace("", time.Hour))
+	}
 }
 
 // conclude asserts that all is well again, when nothing is broken any more.

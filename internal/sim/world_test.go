@@ -177,11 +177,14 @@ func (w *world) end() {
 }
 
 // how is what a load does: it takes some time, reads at its begin or at its end,
-// and may fail. With tagged the call gives a tag.
+// and may fail. With tagged the call gives a tag; batch says that it is one for
+// several keys, asked that it is one of a Refresh.
 type how struct {
 	takes         time.Duration
 	early, fails  bool
 	tagged, batch bool
+	asked         bool
+	number        int // of the call of the load function, if for several keys
 }
 
 // load is a load of the origin.
@@ -199,8 +202,11 @@ func (w *world) loadKeys(ctx context.Context, n *node, keys []string, h how) (va
 	loads := make(map[string]*load)
 	versions, absent := make(map[string]uint64), make(map[string]bool)
 	doubting := n.doubting(keys[0])
+	if len(keys) > 1 {
+		h.number = w.log.position() + 1
+	}
 	for _, key := range keys {
-		loads[key] = w.oracle.loadBegins(n.name, key, h.tagged, func() bool {
+		loads[key] = w.oracle.loadBegins(n.name, key, h, func() bool {
 			w.mu.Lock()
 			last := w.last[nodeKey{n.name, key}]
 			w.mu.Unlock()
