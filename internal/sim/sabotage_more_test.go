@@ -122,7 +122,7 @@ type indulgence struct {
 	last map[string]string
 }
 
-func (i *indulgence) wraps(inner cache) cache {
+func (*indulgence) wraps(inner cache) cache {
 	return &indulgence{cache: inner, last: make(map[string]string)}
 }
 
@@ -138,14 +138,17 @@ func (i *indulgence) read(ctx context.Context, region, key string, load func(con
 	return text, err
 }
 
-// grudge answers with the first error of a key for ever.
+// grudge answers with an error of a key for three seconds.
 type grudge struct {
 	cache
-	mu   sync.Mutex
-	errs map[string]error
+	mu    sync.Mutex
+	errs  map[string]error
+	since map[string]time.Time
 }
 
-func (g *grudge) wraps(inner cache) cache { return &grudge{cache: inner, errs: make(map[string]error)} }
+func (*grudge) wraps(inner cache) cache {
+	return &grudge{cache: inner, errs: make(map[string]error), since: make(map[string]time.Time)}
+}
 
 func (g *grudge) read(ctx context.Context, region, key string, load func(context.Context, string) (string, error), opts ...tiered.Option) (string, error) {
 	text, err := g.cache.read(ctx, region, key, load, opts...)
@@ -153,9 +156,12 @@ func (g *grudge) read(ctx context.Context, region, key string, load func(context
 	defer g.mu.Unlock()
 	id := region + ":" + key
 	if errors.Is(err, errOrigin) && g.errs[id] == nil {
-		g.errs[id] = err
+		g.errs[id], g.since[id] = err, time.Now()
 	}
-	if err == nil && load != nil && g.errs[id] != nil {
+	switch {
+	case time.Since(g.since[id]) > 3*time.Second:
+		delete(g.errs, id)
+	case err == nil && load != nil && g.errs[id] != nil:
 		return "", g.errs[id]
 	}
 	return text, err

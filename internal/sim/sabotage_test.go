@@ -80,11 +80,11 @@ func TestTheOracleNoticesWhatIsBroken(t *testing.T) {
 		}},
 		{"where a load fails, whatever was answered last is", "G1b", func(w *world) {
 			w.have(traits{stale: time.Minute, ttl: time.Second})
-			w.open = openWith(&indulgence{last: make(map[string]string)})
+			w.open = openWith(&indulgence{})
 		}},
 		{"errors are remembered for too long", "ErrorTTL", func(w *world) {
 			w.have(traits{errors: 100 * time.Millisecond})
-			w.open = openWith(&grudge{errs: make(map[string]error)})
+			w.open = openWith(&grudge{})
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
