@@ -24,12 +24,22 @@ func (o *oracle) label(l *load) {
 // tagsFresh asserts that no tag of the answer was invalidated after its load, or
 // its Set, began: on this node at once, elsewhere after the bound.
 func (o *oracle) tagsFresh(c *call, l *load) {
+	if tag := c.voids(l); tag != "" {
+		need := c.tagged[tag]
+		o.violate("tags", c.key, "%s answered with load %d (from %s), which began at event %d, with tag %s, must be after %d: %s",
+			c.node, l.id, c.source, l.begin, tag, need.born, need.why)
+	}
+}
+
+// voids is the tag that makes what a load has brought no answer to the call; empty
+// if there is none.
+func (c *call) voids(l *load) string {
 	for _, tag := range l.tags {
-		if need := c.tagged[tag]; l.begin < need.born {
-			o.violate("tags", c.key, "%s answered with load %d (from %s), which began at event %d, with tag %s, must be after %d: %s",
-				c.node, l.id, c.source, l.begin, tag, need.born, need.why)
+		if l.begin < c.tagged[tag].born {
+			return tag
 		}
 	}
+	return ""
 }
 
 // slack is for what happens within one instant of different clocks.

@@ -311,7 +311,7 @@ func (o *oracle) fresh(c *call, k *known, guarantee string, need *requirement) {
 	if c.absent {
 		// Which load said so is not known: there must be one that will do.
 		if !slices.ContainsFunc(o.loads, func(l *load) bool {
-			return l.absent && l.key == c.key && l.version >= need.version && l.begin >= need.born
+			return l.absent && l.key == c.key && l.version >= need.version && l.begin >= need.born && c.voids(l) == ""
 		}) {
 			o.violate(guarantee, c.key, "%s answered that there is no such thing, which no load has said of version %d or after event %d: %s",
 				c.node, need.version, need.born, need.why)

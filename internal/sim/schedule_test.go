@@ -49,6 +49,10 @@ func (w *world) do(a action) {
 		w.during(n, a.lasts, func(s *wires, on bool) { s.refused = on })
 	case "crash", "close":
 		w.replace(a.place, a.what == "crash")
+	case "crash-writing":
+		if w.writes(n) {
+			w.replace(a.place, true)
+		}
 	case "jump":
 		w.jump(a.lasts)
 	case "jump-back":
@@ -77,6 +81,20 @@ func (w *world) during(n *node, d time.Duration, change func(s *wires, on bool))
 	wait(d)
 	w.net.set(n.name, func(s *wires) { change(s, false) })
 	w.log.add(event{kind: evFault, node: n.name, text: "over"})
+}
+
+// writes waits until a Mutate is under way on a node, if one comes soon.
+func (w *world) writes(n *node) bool {
+	for range 200 {
+		n.mu.Lock()
+		running := n.running["mutate"]
+		n.mu.Unlock()
+		if running > 0 {
+			return true
+		}
+		wait(w.plan.settings.bound / 200)
+	}
+	return false
 }
 
 // replace closes the node at a place and starts a new one. Of two that come

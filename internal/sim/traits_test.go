@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"cmp"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/doppio-cache/doppio/tiered"
@@ -52,9 +54,24 @@ func tagsOf(_, text string) []string {
 // draws decides what the regions of a seed have. Of four one is plain.
 func (p *plan) draws() {
 	r := p.stream("traits")
-	for i := range p.settings.traits {
-		p.settings.traits[i] = p.traits(r)
+	act := func(what string) {
+		at := p.settings.bound + time.Duration(r.Float64()*float64(p.length-2*p.settings.bound))
+		p.actions = append(p.actions, action{at: at, what: what, place: pick(r, "a", "b", "c"), key: r.IntN(len(keyNames))})
 	}
+	for i := range p.settings.traits {
+		t := p.traits(r)
+		p.settings.traits[i] = t
+		if t.tags {
+			act("evict-tag")
+		}
+		if t.mutates {
+			act("crash-writing")
+		}
+		if t != (traits{}) {
+			p.pause += p.length / 1000 // there is more in what they do
+		}
+	}
+	slices.SortStableFunc(p.actions, func(a, b action) int { return cmp.Compare(a.at, b.at) })
 }
 
 func (p *plan) traits(r *rand.Rand) (t traits) {
