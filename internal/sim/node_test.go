@@ -41,7 +41,7 @@ type node struct {
 	clients sync.WaitGroup
 
 	mu      sync.Mutex
-	isReady bool
+	ready   time.Time            // when it became so; zero: not yet
 	unwell  map[string]bool      // by key: the last call to Redis for it has failed
 	failed  map[string]time.Time // by key: when one has failed last
 	queued  time.Time            // when an invalidation was last known to wait for its confirmation
@@ -164,9 +164,9 @@ func (n *node) excused(key string, lastStatus string, doubted bool, since time.D
 	n.mu.Lock()
 	region, _, _ := strings.Cut(key, ":")
 	all := region + ":"
-	unwell, ready := n.unwell[key] || time.Since(n.failed[key]) < since || time.Since(n.failed[all]) < since, n.isReady
+	unwell, ready := n.unwell[key] || time.Since(n.failed[key]) < since || time.Since(n.failed[all]) < since, !n.ready.IsZero()
 	unwell = unwell || doubted
-	unwell = unwell || time.Since(n.queued) < since
+	unwell = unwell || time.Since(n.queued) < since || since > time.Millisecond && time.Since(n.ready) < since
 	n.mu.Unlock()
 	return unwell || !ready || n.cache.pending() || lastStatus == "busy" || lastStatus == "blocked"
 }

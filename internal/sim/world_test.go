@@ -121,7 +121,7 @@ func (w *world) start(place string) *node {
 	n.clients.Go(func() {
 		if n.cache.ready(n.ctx) == nil {
 			n.mu.Lock()
-			n.isReady = true
+			n.ready = time.Now()
 			n.mu.Unlock()
 		}
 	})
