@@ -8,18 +8,44 @@
 // works, so that minutes cost milliseconds. In it are a miniredis as the server, a
 // network of connections in memory between it and three nodes, an origin whose
 // values have versions, and clients on every node that read, write and delete a
-// few keys in two partitions. The network sees every command, reply and message
+// few keys of two regions in two partitions. The network sees every command, reply and message
 // as a frame. By a schedule it drops messages, repeats them, delays frames, so
 // that those of different connections overtake each other, splits them, cuts
 // connections, lets one direction fall silent without closing anything, stalls
 // all connections of a node, executes a command and loses its reply, or
 // executes a command long after its sender has given up. The schedule also
-// crashes nodes, sets the server's clock, empties the server, and evicts keys.
+// crashes nodes, sets the server's clock, empties the server, and evicts keys and
+// tags.
 //
 // An oracle knows every commit, every call and its end, the begin of every load
 // and every script that the server has executed, and asserts the guarantees of
 // the README on each read. Where an assumption excuses an answer, a comment at
 // the check says which one.
+//
+// # Features
+//
+// Of four regions three have more than two tiers, which the seed decides: tags, a
+// sliding life, values that are served stale, a soft timeout, loads ahead of time,
+// remembered errors, an origin that lags behind. Their clients also read, set and
+// delete several keys by one call, gather loads, force and refresh them, invalidate
+// tags, clear, expire and mutate; some nodes crash in the middle of that. The
+// oracle asserts of them, besides the guarantees for each key however it was read:
+//
+//   - A tag's invalidation, and a Clear, is one of each value concerned: of those
+//     whose load, or Set, began before, with the bounds of a Delete.
+//   - A stale value is one of a region with StaleFor, within life and StaleFor,
+//     and never older than what this node has answered before. What an Expire has
+//     ended is answered as stale only. What is known to be absent is never stale.
+//   - No value is answered past its life, nor one that slides and that nobody has
+//     read for one and a half times SlidingTTL. (Not where the server's clock was
+//     set: then nobody knows.)
+//   - Where there is a tombstone, no lease is given out and nothing is stored; and
+//     when it has ended nothing is answered that was loaded before the commit of
+//     its Mutate, even if the node died right after that.
+//   - Where the origin lags behind, an old version is answered for OriginLag and
+//     the bound at most, unless a load under way brings it, and is never stored.
+//   - An error is that of a load on this node, not older than ErrorTTL, and not from
+//     before the key was invalidated there.
 //
 // # Seeds
 //
@@ -40,17 +66,20 @@
 //
 // # Interleavings
 //
-// interleavings_test.go lists twenty interleavings that have, or would have,
-// broken a cache of this kind, and how each is recognised in what the network
-// and the oracle have recorded. That each has happened is itself a test. Where
-// seeds do not reach one, a scenario holds frames back until it has happened.
+// interleavings_test.go and interleavings_more_test.go list interleavings that
+// have, or would have, broken a cache of this kind, and how each is recognised in
+// what the network and the oracle have recorded. That each has happened is itself a
+// test. Where seeds do not reach one, a scenario holds frames back until it has
+// happened.
 //
 // # What it does not do
 //
 // A node's goroutines cannot be stopped in the middle, so a "pause" stalls its
 // connections while its clients go on; a process that is stopped altogether is a
 // matter of tests with real processes. Steps within one lock of the library are
-// not interleaved; package fence has tests for those. There is one server,
+// not interleaved; package fence has tests for those. What a key is known to be
+// absent by is not told, so that such an answer is right if any load will do. No
+// region lives in L1 alone, and no value is too large for it. There is one server,
 // without replicas and without a run id, so that no failover can be noticed.
 // Connections are made, and shaken hands on, at once: go-redis holds a lock
 // meanwhile, and a bubble's clock does not move while somebody waits for a lock.
