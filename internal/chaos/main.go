@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -87,6 +88,7 @@ func parse(args []string, out io.Writer) (opts round.Options, to files, err erro
 	flags.DurationVar(&f.Library, "library-bound", 0, "MaxStaleness that Doppio is given; 0: D. A much longer one makes its probe useless, and violations must show")
 	flags.IntVar(&f.Keys, "keys", 2000, "how many keys")
 	flags.DurationVar(&f.TTL, "ttl", 30*time.Second, "life of a value in both tiers of both systems")
+	flags.BoolVar(&f.Features, "features", true, "tags, batches, Set, Mutate, Clear, and a region with short lives; false: GetOrLoad and Delete alone")
 	flags.DurationVar(&f.Latency, "load-latency", 5*time.Millisecond, "how long a load takes")
 	flags.Uint64Var(&f.Seed, "seed", 1, "of keys, victims and the storm (the scheduler has none)")
 	flags.DurationVar(&opts.Hold, "hold", 4*time.Second, "how long each fault lasts")
@@ -104,6 +106,9 @@ func parse(args []string, out io.Writer) (opts round.Options, to files, err erro
 	opts.Faults = fault.All()
 	if *words != "" {
 		opts.Faults = fault.Named(opts.Faults, strings.Split(*words, ","))
+	}
+	if !f.Features {
+		opts.Faults = slices.DeleteFunc(opts.Faults, func(f fault.Fault) bool { return f.Features })
 	}
 	opts.Progress, f.Output = out, os.Stderr
 	if *list {

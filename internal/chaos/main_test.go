@@ -36,7 +36,7 @@ func short(t *testing.T, library time.Duration, faults ...fault.Fault) *round.Re
 	r := round.Run(t.Context(), t, round.Options{
 		Fleet: fleet.Options{
 			Instances: 3, Bound: time.Second, Library: library, Seed: 1, Keys: 500,
-			TTL: 20 * time.Second, Latency: 4 * time.Millisecond, Output: t.Output(),
+			TTL: 20 * time.Second, Latency: 4 * time.Millisecond, Features: true, Output: t.Output(),
 		},
 		Faults: faults, Calm: 2 * time.Second, Hold: 2500 * time.Millisecond, Progress: t.Output(),
 	})
@@ -51,11 +51,20 @@ func TestNoViolation(t *testing.T) {
 	t.Parallel()
 	r := short(t, time.Second, fault.Short()...)
 	total := r.Total()
-	if d := &total.Tallies[wire.Doppio]; d.Broken() != 0 || d.Reads == 0 {
+	d := &total.Tallies[wire.Doppio]
+	if d.Broken() != 0 || d.Reads == 0 {
 		t.Errorf("%d reads, violations by guarantee: %v", d.Reads, d.Violations)
 	}
-	if n := total.Failed[wire.Doppio]; n != 0 {
+	if n := total.Counts.Failed[wire.Doppio]; n != 0 {
 		t.Errorf("%d reads failed", n)
+	}
+	for how := range wire.Writes {
+		if how != wire.Clear && d.Writes[how].Done == 0 {
+			t.Errorf("nothing was invalidated by %v", how)
+		}
+	}
+	if total.Counts.Refreshes == 0 {
+		t.Error("nothing was loaded ahead of time")
 	}
 	// The same oracle, the same reads: were it blind, it would not see this.
 	if b := &total.Tallies[wire.Baseline]; b.Broken() == 0 {
@@ -63,12 +72,24 @@ func TestNoViolation(t *testing.T) {
 	}
 }
 
-// A library whose probe comes too rarely to be of any use breaks the bound.
+// A library whose probe comes too rarely to be of any use breaks the bound,
+// however keys are invalidated and read.
 func TestUselessProbeIsFound(t *testing.T) {
 	t.Parallel()
 	total := short(t, time.Hour, fault.SubscriptionHalfOpen).Total()
-	if n := total.Tallies[wire.Doppio].Violations; n[oracle.Bounded] == 0 {
-		t.Errorf("no violation of the bound: %v", n)
+	d := &total.Tallies[wire.Doppio]
+	if d.Violations[oracle.Bounded] == 0 {
+		t.Errorf("no violation of the bound: %v", d.Violations)
+	}
+	for _, how := range []wire.Write{wire.Delete, wire.DeleteMany, wire.Tags, wire.Set, wire.Mutate} {
+		if d.Writes[how].Violations[oracle.Bounded] == 0 {
+			t.Errorf("none by what missed %v", how)
+		}
+	}
+	for way := range wire.Ways {
+		if d.Ways[way].Violations[oracle.Bounded] == 0 {
+			t.Errorf("none by %v", way)
+		}
 	}
 }
 
@@ -80,7 +101,9 @@ func TestFlags(t *testing.T) {
 	}{
 		{nil, true},
 		{[]string{"-faults", "storm,redis killed", "-library-bound", "1m"}, true},
+		{[]string{"-features=false"}, true},
 		{[]string{"-faults", "no such fault"}, false},
+		{[]string{"-features=false", "-faults", "origin"}, false},
 		{[]string{"-instances", "0"}, false},
 		{[]string{"-list"}, false}, // there is nothing to be run
 		{[]string{"-nonsense"}, false},
@@ -92,6 +115,11 @@ func TestFlags(t *testing.T) {
 		}
 		if tt.ok && (len(opts.Faults) == 0 || opts.Fleet.Library == 0) {
 			t.Errorf("%v: %+v", tt.args, opts)
+		}
+		for _, f := range opts.Faults {
+			if tt.ok && f.Features && !opts.Fleet.Features {
+				t.Errorf("%v: %s", tt.args, f.Label)
+			}
 		}
 	}
 }

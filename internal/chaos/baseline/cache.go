@@ -28,8 +28,8 @@ const (
 type Options struct {
 	Redis   *redis.Client
 	Prefix  string
-	TTL     time.Duration // in both tiers
-	Timeout time.Duration // of a call of Redis
+	TTL     func(key string) time.Duration // in both tiers
+	Timeout time.Duration                  // of a call of Redis
 }
 
 // Cache is one process's part of the cache, for values of type V.
@@ -93,17 +93,17 @@ func (c *Cache[V]) GetOrLoad(ctx context.Context, key string, load func(context.
 	}
 	c.misses.Add(1)
 	shared := context.WithoutCancel(ctx) // the flight serves others too
-	v, err, _ := c.group.Do(full, func() (any, error) { return c.fetch(shared, full, load) })
+	v, err, _ := c.group.Do(full, func() (any, error) { return c.fetch(shared, key, load) })
 	if err != nil {
 		return Answer[V]{}, err
 	}
 	return v.(Answer[V]), nil
 }
 
-func (c *Cache[V]) fetch(ctx context.Context, full string, load func(context.Context) (V, error)) (Answer[V], error) {
-	v, err := c.read(ctx, full)
+func (c *Cache[V]) fetch(ctx context.Context, key string, load func(context.Context) (V, error)) (Answer[V], error) {
+	v, err := c.read(ctx, c.key(key))
 	if err == nil {
-		c.keep(full, v, false)
+		c.keep(key, v, false)
 		return Answer[V]{v, Redis, false}, nil
 	}
 	apart := !errors.Is(err, redis.Nil)
@@ -111,9 +111,9 @@ func (c *Cache[V]) fetch(ctx context.Context, full string, load func(context.Con
 		return Answer[V]{}, err
 	}
 	if !apart {
-		apart = c.store(ctx, full, v) != nil
+		apart = c.store(ctx, key, v) != nil
 	}
-	c.keep(full, v, apart)
+	c.keep(key, v, apart)
 	return Answer[V]{v, Loaded, apart}, nil
 }
 
@@ -127,20 +127,20 @@ func (c *Cache[V]) read(ctx context.Context, full string) (v V, err error) {
 	return v, json.Unmarshal(data, &v)
 }
 
-func (c *Cache[V]) store(ctx context.Context, full string, v V) error {
+func (c *Cache[V]) store(ctx context.Context, key string, v V) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	return c.opts.Redis.Set(ctx, full, data, c.opts.TTL).Err()
+	return c.opts.Redis.Set(ctx, c.key(key), data, c.opts.TTL(key)).Err()
 }
 
-func (c *Cache[V]) keep(full string, v V, apart bool) {
+func (c *Cache[V]) keep(key string, v V, apart bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.memory[full] = entry[V]{v, apart, time.Now().Add(c.opts.TTL)}
+	c.memory[c.key(key)] = entry[V]{v, apart, time.Now().Add(c.opts.TTL(key))}
 }
 
 // Delete removes values here and in Redis, and tells the other instances. An
@@ -160,6 +160,27 @@ func (c *Cache[V]) Delete(ctx context.Context, keys ...string) error {
 	c.drop(full)
 	if err != nil {
 		return fmt.Errorf("baseline: invalidate: %w", err)
+	}
+	return nil
+}
+
+// Set stores a value here and in Redis, and tells the other instances to drop
+// theirs. An error says that Redis has not confirmed; nobody will repeat it.
+func (c *Cache[V]) Set(ctx context.Context, key string, v V) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
+	defer cancel()
+	_, err = c.opts.Redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.Set(ctx, c.key(key), data, c.opts.TTL(key))
+		p.Publish(ctx, c.channel(), c.key(key))
+		return nil
+	})
+	c.keep(key, v, err != nil)
+	if err != nil {
+		return fmt.Errorf("baseline: set: %w", err)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { redistest.Main(m) }
 
 func open(t *testing.T, client *redis.Client) *baseline.Cache[int] {
 	t.Helper()
-	c := baseline.Open[int](t.Context(), baseline.Options{Redis: client, Prefix: "t", TTL: time.Hour, Timeout: 10 * time.Second})
+	c := baseline.Open[int](t.Context(), baseline.Options{Redis: client, Prefix: "t", TTL: func(string) time.Duration { return time.Hour }, Timeout: 10 * time.Second})
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
 			t.Error(err)
@@ -65,6 +65,25 @@ func TestWorksWhileNothingIsLost(t *testing.T) {
 	})
 	if hits, misses := a.Counts(); hits != 1 || misses != 1 {
 		t.Errorf("%d hits, %d misses", hits, misses)
+	}
+}
+
+func TestSet(t *testing.T) {
+	s := redistest.Mini(t)
+	a, b := open(t, s.Client(t)), open(t, s.Client(t))
+	get(t, b, 1)
+	until(t, "a Set reaches the other instance", func() bool {
+		if err := a.Set(t.Context(), "k", 2); err != nil {
+			t.Fatal(err)
+		}
+		return get(t, b, 3).Value == 2
+	})
+	s.Miniredis.SetError("down")
+	if err := a.Set(t.Context(), "k", 4); err == nil {
+		t.Error("a Set that Redis has refused is no success")
+	}
+	if got := get(t, a, 5); got.Value != 4 || !got.Apart {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -15,6 +15,8 @@ type Fault struct {
 	Label string // for charts: short
 	Lossy bool   // see [oracle.Phase]
 	Late  bool   // see [oracle.Phase]
+	// Features says that it is about what a run without features does not use.
+	Features bool
 	// run breaks, waits for about hold, and mends.
 	run func(b *breaker)
 }

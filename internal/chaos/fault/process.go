@@ -1,6 +1,10 @@
 package fault
 
-import "time"
+import (
+	"time"
+
+	"github.com/doppio-cache/doppio/internal/chaos/wire"
+)
 
 // The faults of processes.
 var (
@@ -18,6 +22,21 @@ var (
 		m.Kill()
 		b.wait(time.Second)
 		b.check(m.Born())
+	}}
+
+	// MutatorsKilled kills one instance after the other while they write by
+	// Mutate alone, so that many of them die between commit and invalidation.
+	MutatorsKilled = Fault{Name: "SIGKILL of instances in the middle of their Mutates, again and again", Label: "mutators killed", Features: true, run: func(b *breaker) {
+		b.Risky(true)
+		b.wait(b.hold / 4)
+		n := b.every(b.hold/8, func() {
+			m := b.victim()
+			m.Kill()
+			b.check(m.Born())
+		})
+		b.Risky(false)
+		b.wait(wire.TombstoneLife) // then nothing else protects what was cut off
+		b.tell("%d instances", n)
 	}}
 
 	// RedisStopped freezes Redis: it accepts and does not answer, and then

@@ -121,6 +121,8 @@ func kindOf(key string) string {
 		return "values"
 	case strings.Contains(key, "}:l:"):
 		return "leases"
+	case strings.Contains(key, "}:t:"):
+		return "tags"
 	case strings.Contains(key, "layout"):
 		return "layouts"
 	}

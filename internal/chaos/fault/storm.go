@@ -13,12 +13,12 @@ func All() []Fault {
 		AllHole, AllHalfOpen, AllHoleEverywhere,
 		SlowSubscriber, InstanceStopped, InstanceKilled, RedisStopped, RedisKilled, RedisRestarted,
 		Flushed, ScriptsFlushed, Paused, WritesPaused, OutOfMemory,
-	}, Evicting, []Fault{Exhausted, Storm})
+	}, Evicting, []Fault{Exhausted, MutatorsKilled, OriginDown, OriginSlow, Storm})
 }
 
 // Short are the faults of the short form.
 func Short() []Fault {
-	return []Fault{SubscriptionHalfOpen, InstanceStopped, RedisKilled, Evicting[2]}
+	return []Fault{SubscriptionHalfOpen, InstanceStopped, RedisKilled, Evicting[2], MutatorsKilled}
 }
 
 // Named returns the faults whose labels contain one of the words, in the order
@@ -70,8 +70,15 @@ func storm(b *breaker) {
 			}
 		},
 	}
+	if b.Features() {
+		acts = append(acts,
+			func() { b.OriginDown(b.IntN(2) == 0) },
+			func() { b.OriginSlow(time.Duration(b.IntN(2)) * slowLoad) })
+	}
 	n := b.every(250*time.Millisecond, func() { acts[b.IntN(len(acts))]() })
 	b.redis("CLIENT", "UNPAUSE")
+	b.OriginDown(false)
+	b.OriginSlow(0)
 	for _, m := range b.Members {
 		m.Proxy.Data().BlackHole(false)
 		m.Proxy.PubSub().BlackHole(false)

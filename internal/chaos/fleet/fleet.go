@@ -25,9 +25,10 @@ type Options struct {
 	Bound     time.Duration // D, by which reads are judged
 	Library   time.Duration // MaxStaleness that the library is given; a longer one than Bound must break G1b
 	Seed      uint64
-	Keys      int
-	TTL       time.Duration
+	Keys      int           // of the first region; all others are smaller
+	TTL       time.Duration // of the first region, and of others with long lives
 	Latency   time.Duration // of a load, half to one and a half of it
+	Features  bool          // all of the library's operations; else GetOrLoad and Delete alone
 	Output    io.Writer     // of the instances
 }
 
@@ -61,8 +62,23 @@ type Fleet struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	origin origin
+
 	mu     sync.Mutex
 	orders wire.Orders
+}
+
+// Regions are those of a run.
+func (o *Options) Regions() wire.Regions {
+	long := func(keys int) wire.Region { return wire.Region{Keys: uint32(keys), TTL: o.TTL} }
+	if !o.Features {
+		return wire.Regions{long(o.Keys)}
+	}
+	lives := wire.Region{
+		Keys: uint32(max(16, o.Keys/8)), TTL: 2 * time.Second, SlidingTTL: time.Second, StaleFor: 2 * time.Second,
+		SoftTimeout: 50 * time.Millisecond, Refresh: 0.6,
+	}
+	return wire.Regions{long(o.Keys), lives, long(max(16, o.Keys/32)), long(max(16*o.Instances, o.Keys/8))}
 }
 
 // Start starts a redis-server and the instances. It returns when all of them
@@ -74,7 +90,7 @@ func Start(tb testing.TB, opts Options) *Fleet {
 	tb.Cleanup(f.cancel)
 	f.Server = redistest.Start(tb, "--notify-keyspace-events", "Ee", "--maxmemory-policy", "noeviction")
 	f.Admin = f.Server.Client(tb)
-	f.Judge = oracle.New(opts.Keys, wire.Now(), opts.Bound, bucket)
+	f.Judge = oracle.New(oracle.Options{Regions: opts.Regions(), Bound: opts.Bound, Bucket: bucket}, wire.Now())
 	for i := range opts.Instances {
 		f.Members = append(f.Members, &Member{f: f, number: i, Proxy: redistest.NewProxy(tb, f.Server.Addr())})
 	}
@@ -142,8 +158,8 @@ func (f *Fleet) Close() error {
 func (f *Fleet) settings() *wire.Settings {
 	return &wire.Settings{
 		Socket: f.socket, Seed: f.opts.Seed,
-		Bound: f.opts.Library, L2Timeout: l2Timeout, TTL: f.opts.TTL,
-		Keys: f.opts.Keys, Skew: skew, Readers: readers, Burst: burst, Pace: pace,
+		Bound: f.opts.Library, L2Timeout: l2Timeout, Regions: f.opts.Regions(), Instances: f.opts.Instances,
+		Skew: skew, Readers: readers, Burst: burst, Pace: pace,
 		Writers: writers, WriteEvery: writeEvery, ReportEvery: reportEvery, Bulk: bulkKeys,
 	}
 }
@@ -199,6 +215,13 @@ func (f *Fleet) await(ok func() bool) error {
 
 // Quiet stops the commits, or lets them go on.
 func (f *Fleet) Quiet(on bool) { f.order(func(o *wire.Orders) { o.Quiet = on }) }
+
+// Risky has all commits made in the middle of Mutates that take their time, or
+// lets everything be as before.
+func (f *Fleet) Risky(on bool) { f.order(func(o *wire.Orders) { o.Risky = on }) }
+
+// Features reports whether all operations are in use.
+func (f *Fleet) Features() bool { return f.opts.Features }
 
 // Sweep has every instance read every key in every way, and waits for that.
 func (f *Fleet) Sweep() error {

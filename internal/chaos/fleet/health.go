@@ -39,17 +39,34 @@ func (f *Fleet) Shares(from, to int64) (shares Shares) {
 	return shares
 }
 
-// Failed returns how many reads of each system have failed in a stretch of
-// time.
-func (f *Fleet) Failed(from, to int64) (failed [wire.Systems]uint64) {
+// Counts are what happened in a stretch of time.
+type Counts struct {
+	Failed    [wire.Systems]uint64 // reads
+	Stale     uint64               // calls of Doppio's that were answered with a value past its life
+	Refreshes uint64               // loads of Doppio's ahead of time
+}
+
+// Add adds what o counts.
+func (c *Counts) Add(o *Counts) {
+	for s := range c.Failed {
+		c.Failed[s] += o.Failed[s]
+	}
+	c.Stale += o.Stale
+	c.Refreshes += o.Refreshes
+}
+
+// Counts returns what happened in a stretch of time, over all instances.
+func (f *Fleet) Counts(from, to int64) (c Counts) {
 	for _, m := range f.Members {
 		m.changes(from, to, func(a, b *sample) {
-			for s := range failed {
-				failed[s] += b.Errors[s] - a.Errors[s]
+			more := Counts{Stale: b.Stale - a.Stale, Refreshes: b.Refreshes - a.Refreshes}
+			for s := range more.Failed {
+				more.Failed[s] = b.Errors[s] - a.Errors[s]
 			}
+			c.Add(&more)
 		})
 	}
-	return failed
+	return c
 }
 
 // changes calls see with each two samples that follow each other in one life,

@@ -2,11 +2,13 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/rpc"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/doppio-cache/doppio/internal/chaos/wire"
@@ -15,21 +17,36 @@ import (
 // Hub is what instances call. Its methods have the form that net/rpc asks for.
 type Hub struct{ f *Fleet }
 
-// Load answers with the committed version of a key, and takes a while, on
-// both sides of the reading.
-func (h *Hub) Load(key uint32, version *uint64) (err error) {
+// errDown is what the origin answers while it is broken.
+var errDown = errors.New("fleet: the origin is down")
+
+// Load answers with the committed versions of keys, and takes a while, on both
+// sides of the reading.
+func (h *Hub) Load(keys []uint32, versions *[]uint64) (err error) {
 	if err := h.f.latency(); err != nil {
 		return err
 	}
-	if *version, err = h.f.Judge.Version(key); err != nil {
+	if *versions, err = h.f.Judge.Versions(keys); err != nil {
 		return err
 	}
-	return h.f.latency()
+	if err := h.f.latency(); err != nil {
+		return err
+	}
+	if h.f.origin.down.Load() {
+		return errDown
+	}
+	return nil
 }
 
-// Commit makes a new version of a key.
-func (h *Hub) Commit(key uint32, version *uint64) (err error) {
-	*version, err = h.f.Judge.Commit(key)
+// Intend announces what [oracle.Judge.Intend] must know before.
+func (h *Hub) Intend(keys []uint32, number *uint64) (err error) {
+	*number, err = h.f.Judge.Intend(keys)
+	return err
+}
+
+// Commit makes new versions of keys. It works while loads do not.
+func (h *Hub) Commit(c *wire.Commit, versions *[]uint64) (err error) {
+	*versions, err = h.f.Judge.Commit(c)
 	return err
 }
 
@@ -47,9 +64,21 @@ func (h *Hub) Report(b *wire.Batch, orders *wire.Orders) error {
 	return nil
 }
 
+// origin is what is wrong with loads.
+type origin struct {
+	down  atomic.Bool
+	extra atomic.Int64 // ns that each load takes longer
+}
+
+// OriginDown makes all loads fail, or lets them succeed again.
+func (f *Fleet) OriginDown(on bool) { f.origin.down.Store(on) }
+
+// OriginSlow makes all loads take longer by a time.
+func (f *Fleet) OriginSlow(extra time.Duration) { f.origin.extra.Store(int64(extra)) }
+
 // latency waits for half the time that a load takes.
 func (f *Fleet) latency() error {
-	return Pause(f.ctx, f.opts.Latency/4+rand.N(f.opts.Latency/2))
+	return Pause(f.ctx, f.opts.Latency/4+rand.N(f.opts.Latency/2)+time.Duration(f.origin.extra.Load()/2))
 }
 
 // Pause waits, or returns why ctx has ended.

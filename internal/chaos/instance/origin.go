@@ -13,6 +13,7 @@ import (
 type Item struct {
 	Version uint64
 	Load    uint64 // which of the instance's loads brought it, and the instance
+	Loaded  int64  // when it had ended, or the value was set
 	Apart   bool   // loaded without a lease
 	Body    string
 }
@@ -23,14 +24,28 @@ var body = strings.Repeat("doppio ", 32)
 // origin is the database, as an instance sees it.
 type origin struct{ hub *rpc.Client }
 
-// version loads the committed version of a key.
-func (o origin) version(ctx context.Context, key uint32) (version uint64, err error) {
-	return version, o.call(ctx, wire.HubLoad, key, &version)
+// versions loads the committed versions of keys.
+func (o origin) versions(ctx context.Context, keys ...uint32) ([]uint64, error) {
+	return ask[[]uint64](ctx, o, wire.HubLoad, keys)
 }
 
-// commit makes a new version of a key.
-func (o origin) commit(ctx context.Context, key uint32) (version uint64, err error) {
-	return version, o.call(ctx, wire.HubCommit, key, &version)
+// commit makes new versions of keys.
+func (o origin) commit(ctx context.Context, c wire.Commit) ([]uint64, error) {
+	return ask[[]uint64](ctx, o, wire.HubCommit, c)
+}
+
+// intend announces that leases of keys may be ended.
+func (o origin) intend(ctx context.Context, keys []uint32) (number uint64, err error) {
+	return ask[uint64](ctx, o, wire.HubIntend, keys)
+}
+
+// ask returns a reply, and does not look at it if the call has ended before.
+func ask[T any](ctx context.Context, o origin, name string, args any) (none T, err error) {
+	reply := new(T)
+	if err := o.call(ctx, name, args, reply); err != nil {
+		return none, err
+	}
+	return *reply, nil
 }
 
 func (o origin) call(ctx context.Context, name string, args, reply any) error {

@@ -2,7 +2,9 @@ package instance
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -22,7 +24,14 @@ func openSimple(ctx context.Context, s *wire.Settings, client *redis.Client, o o
 	return &simple{
 		origin: o,
 		cache: baseline.Open[Item](ctx, baseline.Options{
-			Redis: client, Prefix: "plain", TTL: s.TTL, Timeout: s.L2Timeout,
+			Redis: client, Prefix: "plain", Timeout: s.L2Timeout,
+			TTL: func(name string) time.Duration {
+				key, err := keyOf(name)
+				if err != nil || key >= s.Regions.Keys() {
+					return s.Regions[wire.Items].TTL
+				}
+				return s.Regions[s.Regions.Of(key)].TTL
+			},
 		}),
 	}
 }
@@ -31,10 +40,13 @@ func (p *simple) read(ctx context.Context, key uint32, _ look) (wire.Read, error
 	a, err := p.cache.GetOrLoad(ctx, nameOf(key), func(ctx context.Context) (Item, error) {
 		l := wire.Load{System: wire.Baseline, Key: key, Held: true, Begin: wire.Now()}
 		l.Lease = l.Begin
-		v, err := p.origin.version(ctx, key)
+		v, err := p.origin.versions(ctx, key)
+		if err != nil {
+			return Item{}, err
+		}
 		l.End = wire.Now()
 		p.notes.loaded(l)
-		return Item{Version: v, Body: body}, err
+		return Item{Version: v[0], Loaded: l.End, Body: body}, nil
 	})
 	if err != nil {
 		if ctx.Err() == nil {
@@ -42,7 +54,7 @@ func (p *simple) read(ctx context.Context, key uint32, _ look) (wire.Read, error
 		}
 		return wire.Read{}, err
 	}
-	r := wire.Read{System: wire.Baseline, Key: key, Version: a.Value.Version, Apart: a.Apart}
+	r := wire.Read{System: wire.Baseline, Key: key, Version: a.Value.Version, Loaded: a.Value.Loaded, Apart: a.Apart}
 	switch a.Source {
 	case baseline.Memory:
 		r.Source = wire.Memory
@@ -54,9 +66,17 @@ func (p *simple) read(ctx context.Context, key uint32, _ look) (wire.Read, error
 	return r, nil
 }
 
-func (p *simple) invalidate(ctx context.Context, key uint32, version uint64) wire.Delete {
-	err := p.cache.Delete(ctx, nameOf(key))
-	return wire.Delete{System: wire.Baseline, Key: key, Version: version, Confirmed: err == nil}
+// invalidate does what a plain user does after a commit: delete each key, or set
+// it. A set that fails has failed as a deletion.
+func (p *simple) invalidate(ctx context.Context, c *change) []wire.Invalidation {
+	if c.how != wire.Set {
+		return c.outcome(wire.Baseline, p.cache.Delete(ctx, namesOf(c.keys)...))
+	}
+	var errs []error
+	for i, key := range c.keys {
+		errs = append(errs, p.cache.Set(ctx, nameOf(key), Item{Version: c.versions[i], Loaded: wire.Now(), Body: body}))
+	}
+	return c.outcome(wire.Baseline, errors.Join(errs...))
 }
 
 func (p *simple) bulk(ctx context.Context, names []string) error {

@@ -21,6 +21,7 @@ func (p *process) report(ctx context.Context, wg *sync.WaitGroup, sweeper *recor
 			return err
 		}
 		p.quiet.Store(now.Quiet)
+		p.risky.Store(now.Risky)
 		if first { // what was ordered before concerned others
 			p.swept.Store(int64(now.Sweep))
 			p.bulked.Store(int64(now.Bulk))
@@ -64,8 +65,12 @@ func (p *process) sample() wire.Sample {
 		LeaseAge: int64(stats.LeaseAge),
 		Pending:  stats.PendingRetries,
 	}
-	r := stats.Regions[region]
-	s.Hits[wire.Doppio], s.Misses[wire.Doppio] = r.L1Hits, r.L1Misses
+	for _, r := range stats.Regions {
+		s.Hits[wire.Doppio] += r.L1Hits
+		s.Misses[wire.Doppio] += r.L1Misses
+		s.Stale += r.StaleServed
+		s.Refreshes += r.Refreshes
+	}
 	s.Hits[wire.Baseline], s.Misses[wire.Baseline] = p.simple.cache.Counts()
 	s.Errors[wire.Doppio], s.Errors[wire.Baseline] = p.doppio.errors.Load(), p.simple.errors.Load()
 	return s
@@ -75,7 +80,7 @@ func (p *process) sample() wire.Sample {
 // is found, however rarely it is asked for.
 func (p *process) sweep(ctx context.Context, r *recorder, number int) {
 	for how := range looks {
-		for key := range uint32(p.settings.Keys) {
+		for key := range p.settings.Regions.Keys() {
 			if ctx.Err() != nil {
 				return
 			}

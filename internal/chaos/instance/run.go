@@ -35,24 +35,31 @@ func Run(ctx context.Context) error {
 	}
 	hub := rpc.NewClient(conn)
 	defer hub.Close() //nolint:errcheck // at the end
-	p := &process{settings: s, origin: origin{hub}, client: redis.NewClient(&redis.Options{
-		Addr:                     s.Redis,
-		ContextTimeoutEnabled:    true,
-		DisableIdentity:          true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})}
+	p := &process{
+		settings: s, origin: origin{hub}, client: newClient(s),
+		plan: &plan{s.Regions, uint32(s.Instances)},
+	}
 	defer p.client.Close() //nolint:errcheck // at the end
-	if p.doppio, err = openDoppio(ctx, s, p.client, p.origin); err != nil {
+	if p.doppio, err = openDoppio(ctx, s, p.client, p.plan, p.origin); err != nil {
 		return fmt.Errorf("instance: %w", err)
 	}
 	p.simple = openSimple(ctx, s, p.client, p.origin)
 	return p.run(ctx)
 }
 
+func newClient(s *wire.Settings) *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Addr:                     s.Redis,
+		ContextTimeoutEnabled:    true,
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+}
+
 // cache is either of the systems.
 type cache interface {
 	read(ctx context.Context, key uint32, how look) (wire.Read, error)
-	invalidate(ctx context.Context, key uint32, version uint64) wire.Delete
+	invalidate(ctx context.Context, c *change) []wire.Invalidation
 	bulk(ctx context.Context, names []string) error
 }
 
@@ -60,11 +67,13 @@ type process struct {
 	settings *wire.Settings
 	origin   origin
 	client   *redis.Client
+	plan     *plan
 	doppio   *doppio
 	simple   *simple
 
 	workers []*recorder
 	quiet   atomic.Bool
+	risky   atomic.Bool
 	swept   atomic.Int64
 	bulked  atomic.Int64
 }
@@ -82,10 +91,7 @@ func (p *process) run(ctx context.Context) error {
 			wg.Go(func() { p.readAll(ctx, c, r, uint64(i)) })
 		}
 	}
-	for i := range p.settings.Writers {
-		r := p.worker()
-		wg.Go(func() { p.write(ctx, r, uint64(i)) })
-	}
+	p.write(ctx, &wg)
 	sweeper := p.worker()
 	p.workers = append(p.workers, &p.doppio.notes, &p.simple.notes)
 	err := p.report(ctx, &wg, sweeper)
@@ -108,14 +114,9 @@ func (p *process) source(use, number uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(s.Seed, use<<32|number<<16|uint64(s.ID.Instance)<<8|uint64(s.ID.Life)))
 }
 
-func (p *process) zipf(random *rand.Rand) *rand.Zipf {
-	return rand.NewZipf(random, p.settings.Skew, 1, uint64(p.settings.Keys-1))
-}
-
 // readAll reads in bursts until ctx ends.
 func (p *process) readAll(ctx context.Context, c cache, r *recorder, number uint64) {
-	random := p.source(1, number)
-	keys := p.zipf(random)
+	keys := p.plan.choice(p.source(1, number), p.settings.Skew)
 	tick := time.NewTicker(p.settings.Pace)
 	defer tick.Stop()
 	for {
@@ -125,10 +126,18 @@ func (p *process) readAll(ctx context.Context, c cache, r *recorder, number uint
 		case <-tick.C:
 		}
 		for range p.settings.Burst {
-			p.read(ctx, c, r, uint32(keys.Uint64()), look(random.IntN(2)))
+			key, how := keys.any(), look(keys.IntN(2))
+			if p.plan.full() && keys.IntN(manyEvery) == 0 {
+				p.readMany(ctx, c, r, p.plan.shelf(key), wire.Way(1+keys.IntN(2)))
+				continue
+			}
+			p.read(ctx, c, r, key, how)
 		}
 	}
 }
+
+// manyEvery is of how many calls one reads several keys.
+const manyEvery = 12
 
 func (p *process) read(ctx context.Context, c cache, r *recorder, key uint32, how look) {
 	r.begin()
@@ -136,29 +145,33 @@ func (p *process) read(ctx context.Context, c cache, r *recorder, key uint32, ho
 	r.read(seen, err)
 }
 
-// write commits and invalidates, in both systems at once, until ctx ends.
-func (p *process) write(ctx context.Context, r *recorder, number uint64) {
-	keys := p.zipf(p.source(2, number))
-	tick := time.NewTicker(p.settings.WriteEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if p.quiet.Load() {
-			continue
-		}
-		key := uint32(keys.Uint64())
-		version, err := p.origin.commit(ctx, key)
-		if err != nil {
-			return // the controller is gone, or this is the end
-		}
-		var both sync.WaitGroup
-		for _, c := range []cache{p.doppio, p.simple} {
-			both.Go(func() { r.deleted(c.invalidate(ctx, key, version)) })
-		}
-		both.Wait()
+// readMany reads keys in one call; the baseline reads one after the other.
+func (p *process) readMany(ctx context.Context, c cache, r *recorder, keys []uint32, way wire.Way) {
+	if c == p.doppio {
+		r.begin()
+		r.readMany(p.doppio.readMany(ctx, keys, way))
+		return
+	}
+	for _, key := range keys {
+		p.read(ctx, c, r, key, plain)
+	}
+}
+
+// clearEvery is how far the Clears of one instance are apart.
+const clearEvery = 30 * time.Second
+
+// write starts the writers.
+func (p *process) write(ctx context.Context, wg *sync.WaitGroup) {
+	writer := func(number int) *writer {
+		return &writer{p, p.plan.choice(p.source(2, uint64(number)), p.settings.Skew), p.worker()}
+	}
+	for i := range p.settings.Writers {
+		w := writer(i)
+		wg.Go(func() { p.each(ctx, p.settings.WriteEvery, w.anything) })
+	}
+	if p.plan.full() {
+		owner, clearer := writer(p.settings.Writers), writer(p.settings.Writers+1)
+		wg.Go(func() { p.each(ctx, 5*p.settings.WriteEvery, owner.owners) })
+		wg.Go(func() { p.each(ctx, clearEvery, clearer.clear) })
 	}
 }

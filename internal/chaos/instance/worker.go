@@ -16,11 +16,10 @@ type recorder struct {
 }
 
 // begin notes that a read begins now.
-func (r *recorder) begin() int64 {
+func (r *recorder) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.began = wire.Now()
-	return r.began
 }
 
 // read notes a read that has ended, unless it failed.
@@ -34,12 +33,34 @@ func (r *recorder) read(what wire.Read, err error) {
 	r.began = 0
 }
 
-// deleted notes a Delete that has ended now.
-func (r *recorder) deleted(what wire.Delete) {
+// readMany notes the reads that a call has made, which has ended.
+func (r *recorder) readMany(what []wire.Read) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	what.End = wire.Now()
-	r.seen.Deletes = append(r.seen.Deletes, what)
+	now := wire.Now()
+	for i := range what {
+		what[i].Begin, what[i].End = r.began, now
+	}
+	r.seen.Reads = append(r.seen.Reads, what...)
+	r.began = 0
+}
+
+// invalidated notes invalidations that have ended now.
+func (r *recorder) invalidated(what []wire.Invalidation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := wire.Now()
+	for i := range what {
+		what[i].End = now
+	}
+	r.seen.Deletes = append(r.seen.Deletes, what...)
+}
+
+// ended notes that an intent has come to its end.
+func (r *recorder) ended(number uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen.Ended = append(r.seen.Ended, number)
 }
 
 func (r *recorder) loaded(what wire.Load) {
@@ -59,5 +80,6 @@ func (r *recorder) collect(b *wire.Batch) {
 	b.Reads = append(b.Reads, r.seen.Reads...)
 	b.Deletes = append(b.Deletes, r.seen.Deletes...)
 	b.Loads = append(b.Loads, r.seen.Loads...)
-	r.seen = wire.Batch{Reads: r.seen.Reads[:0], Deletes: r.seen.Deletes[:0], Loads: r.seen.Loads[:0]}
+	b.Ended = append(b.Ended, r.seen.Ended...)
+	r.seen = wire.Batch{Reads: r.seen.Reads[:0], Deletes: r.seen.Deletes[:0], Loads: r.seen.Loads[:0], Ended: r.seen.Ended[:0]}
 }

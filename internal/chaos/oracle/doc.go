@@ -2,12 +2,12 @@
 //
 // It is told of every commit by whoever makes them, and by the instances of
 // every read, Delete and load, all in times of one clock. From that it says how
-// stale a read was: the time from the moment at which the first Delete that
+// stale a read was: the time from the moment at which the first invalidation that
 // followed a missing version returned nil to the moment at which the read
 // began. It counts as violations, of either system:
 //
-//   - [OwnDelete] (G1a): on the instance that deleted, staleness above 0. A
-//     Delete of Doppio's that returned a PendingError counts like one that
+//   - [OwnDelete] (G1a): on the instance that invalidated, staleness above 0. An
+//     invalidation of Doppio's that returned a PendingError counts like one that
 //     returned nil here, as it promises the same on its own instance.
 //   - [Bounded] (G1b): on any instance, staleness above the bound.
 //   - [Monotonic] (G3): a read from the tiers that returned an older version
@@ -15,6 +15,15 @@
 //     began.
 //   - [OneLoad] (G4): two loads of a key under a lease at once, with nothing
 //     between them that ends a lease.
+//   - [Life]: of Doppio's, a value that was loaded longer ago than its life and
+//     StaleFor allow.
+//
+// Every invalidation is judged like a Delete: of several keys, by tag, by Clear,
+// by Set and by Mutate. Two are different. An Expire ends lives, so that it binds
+// those reads only of which it is known that their value is not a stale one; and
+// the commit of a Mutate whose process was killed before the invalidation binds
+// everybody from the end of its tombstone on, unless Redis may have lost that.
+// Loads while there may be a tombstone are not judged by G4: they have no lease.
 //
 // G2 (a load from before a Delete does not survive it) is judged by the first
 // two: a value that survives is read, at the latest when every key is read at
@@ -23,7 +32,7 @@
 // What the guarantees except is excused and counted apart: see [Phase]. Where
 // a record leaves a doubt about the order of two events, the oracle decides for
 // the innocence of the system; instances note the beginning of a read before
-// it, and the end of a Delete after it.
+// it, and the end of an invalidation after it.
 //
 // A [Judge] is safe for concurrent use and has no goroutines.
 package oracle

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -12,17 +13,100 @@ const never = math.MaxInt64
 
 // history is what has happened to one key.
 type history struct {
-	commits []int64 // of version i+1
-	acks    [wire.Systems][]ack
+	commits []int64                // of version i+1
+	hard    [wire.Systems]promises // by what voids a value
+	soft    [wire.Systems]promises // also by what ends its life
+	acks    [wire.Systems][]due    // of whatever is confirmed, by time; without what is long ago
+	ended   [wire.Systems][]int64  // [v]: when the first invalidation that followed version v was confirmed
+	intents []intent               // of ending leases without a commit that shows it
 	loads   [wire.Systems][]held
 }
 
-// ack is a Delete that has returned.
-type ack struct {
-	version uint64
-	at      int64
-	id      wire.ID
-	own     bool // counts on its own instance only: it is pending
+// due is when something was promised, and by what.
+type due struct {
+	at  int64
+	how wire.Write
+}
+
+// promise says, for each version, from when on nobody may read an older one:
+// [v] is when the first invalidation that followed v or a later version was
+// confirmed. What is beyond its end was never promised.
+type promise []due
+
+// note takes in a confirmation. One of version v promises v and all before it,
+// so times never fall along a promise, and what is earlier already ends the loop.
+func (p *promise) note(version uint64, d due) {
+	for uint64(len(*p)) <= version {
+		*p = append(*p, due{at: never})
+	}
+	for v := version; v > 0 && (*p)[v].at > d.at; v-- {
+		(*p)[v] = d
+	}
+}
+
+// missed is when a reader of a version had to know a newer one.
+func (p promise) missed(version uint64) due {
+	if version+1 < uint64(len(p)) {
+		return p[version+1]
+	}
+	return due{at: never}
+}
+
+// promises are those to all, and those to the readers of one instance.
+type promises struct {
+	all promise
+	own map[wire.ID]promise // pending ones included
+}
+
+func (p *promises) note(id wire.ID, version uint64, d due, all bool) {
+	own := p.own[id]
+	own.note(version, d)
+	if p.own == nil {
+		p.own = make(map[wire.ID]promise)
+	}
+	p.own[id] = own
+	if all {
+		p.all.note(version, d)
+	}
+}
+
+// invalidated takes in an invalidation that is confirmed, or pending.
+func (h *history) invalidated(d *wire.Invalidation, id wire.ID) {
+	due := due{d.End, d.How}
+	h.soft[d.System].note(id, d.Version, due, d.Confirmed)
+	if d.How != wire.Expire {
+		h.hard[d.System].note(id, d.Version, due, d.Confirmed)
+	}
+	if d.Confirmed {
+		h.confirmed(d.System, d.Version, due)
+	}
+}
+
+func (h *history) confirmed(s wire.System, version uint64, d due) {
+	acks := h.acks[s]
+	at, _ := slices.BinarySearchFunc(acks, d.at, func(a due, at int64) int { return cmp.Compare(a.at, at) })
+	h.acks[s] = slices.Insert(acks, at, d)
+	for uint64(len(h.ended[s])) <= version {
+		h.ended[s] = append(h.ended[s], never)
+	}
+	h.ended[s][version] = min(h.ended[s][version], d.at)
+}
+
+// last is what was confirmed last before a moment.
+func (h *history) last(s wire.System, at int64) (how wire.Write, ok bool) {
+	for _, a := range slices.Backward(h.acks[s]) {
+		if a.at < at {
+			return a.how, true
+		}
+	}
+	return 0, false
+}
+
+// intent is somebody's to end leases, or to do without, in a way that no commit
+// shows. Its end is when that is over for certain.
+type intent struct {
+	number   uint64
+	from, to int64
 }
 
 // held is a load under a lease.
@@ -31,61 +115,19 @@ type held struct {
 	id wire.ID
 }
 
-// deadlines says, for each version, from when on nobody may read an older one.
-// It is made of the acks that are known at a time.
-type deadlines struct {
-	all []int64             // [v]: when the first Delete that followed v or a later version returned
-	own map[wire.ID][]int64 // the same for the Deletes of one instance, pending ones included
-}
-
-// deadlines of a system. An ack of version v promises v and all before it.
-func (h *history) deadlines(s wire.System) deadlines {
-	versions := len(h.commits)
-	d := deadlines{all: unset(versions + 2), own: make(map[wire.ID][]int64)}
-	note := func(t []int64, a *ack) { t[a.version] = min(t[a.version], a.at) }
-	for i := range h.acks[s] {
-		a := &h.acks[s][i]
-		if d.own[a.id] == nil {
-			d.own[a.id] = unset(versions + 2)
-		}
-		note(d.own[a.id], a)
-		if !a.own {
-			note(d.all, a)
-		}
-	}
-	suffixMin(d.all)
-	for _, t := range d.own {
-		suffixMin(t)
-	}
-	return d
-}
-
-func unset(n int) []int64 { return slices.Repeat([]int64{never}, n) }
-
-func suffixMin(t []int64) {
-	for i := len(t) - 2; i >= 0; i-- {
-		t[i] = min(t[i], t[i+1])
-	}
-}
-
-// patience is how long a Delete that was never confirmed is thought to be able
-// to take effect: its process was killed, or it failed for good.
+// patience is how long an invalidation that was never confirmed is thought to be
+// able to take effect: its process was killed, or it failed for good.
 const patience = 20e9
 
-// deleted reports whether a Delete of the key may have taken effect between
-// two moments. One can from the commit that it follows to its confirmation.
+// deleted reports whether an invalidation of the key may have taken effect
+// between two moments. One can from the commit that it follows to its
+// confirmation.
 func (h *history) deleted(s wire.System, from, to int64) bool {
-	confirmed := unset(len(h.commits) + 1)
-	for _, a := range h.acks[s] {
-		if !a.own {
-			confirmed[a.version] = min(confirmed[a.version], a.at)
+	for i := len(h.commits) - 1; i > 0; i-- { // not the version that is there from the beginning
+		commit, end := h.commits[i], int64(never)
+		if version := i + 1; version < len(h.ended[s]) {
+			end = h.ended[s][version]
 		}
-	}
-	for i, commit := range h.commits {
-		if i == 0 {
-			continue // the version that is there from the beginning
-		}
-		end := confirmed[i+1]
 		if end == never {
 			end = commit + patience
 		}
@@ -93,29 +135,39 @@ func (h *history) deleted(s wire.System, from, to int64) bool {
 			return true
 		}
 	}
-	return false
+	return s == wire.Doppio && slices.ContainsFunc(h.intents, func(i intent) bool {
+		return i.from <= to && min(i.to, i.from+patience) >= from
+	})
 }
 
 // leaseLife is how long a lease lives in Redis if nobody renews it.
 const leaseLife = 5e9
 
-// overlapping returns an earlier load that still held its lease when l began,
-// if there is one that nothing explains.
+// overlapping returns another load that held its lease when l began, or began
+// while l held its own, if there is one that nothing explains. (The reports of two
+// instances come in any order.)
 func (h *history) overlapping(s wire.System, l *held) *held {
 	for i := range h.loads[s] {
-		e := &h.loads[s][i]
+		first, second := &h.loads[s][i], l
+		if first.Begin > second.Begin {
+			first, second = second, first
+		}
 		// A lease is granted after it was asked for, so this one was alive.
-		alive := e.Begin < l.Begin && e.End > l.Begin && l.Begin < e.Lease+leaseLife
-		if alive && !h.deleted(s, e.Lease, l.Begin) {
-			return e
+		alive := first.Begin < second.Begin && first.End > second.Begin && second.Begin < first.Lease+leaseLife
+		if alive && !h.deleted(s, first.Lease, second.Begin) {
+			return &h.loads[s][i]
 		}
 	}
 	return nil
 }
 
-// prune forgets loads that no later one can overlap.
+// prune forgets what nothing that is judged from now on can depend on.
 func (h *history) prune(before int64) {
 	for s := range h.loads {
 		h.loads[s] = slices.DeleteFunc(h.loads[s], func(l held) bool { return l.End < before })
+		if old := slices.IndexFunc(h.acks[s], func(a due) bool { return a.at >= before }); old > 1 {
+			h.acks[s] = slices.Delete(h.acks[s], 0, old-1) // the last one before is still the last
+		}
 	}
+	h.intents = slices.DeleteFunc(h.intents, func(i intent) bool { return min(i.to, i.from+patience) < before })
 }

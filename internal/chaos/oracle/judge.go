@@ -13,15 +13,24 @@ import (
 // kept is how many violations of each system are kept for people to look at.
 const kept = 20
 
+// Options say what is judged, and by what.
+type Options struct {
+	Regions wire.Regions
+	Bound   time.Duration // staleness above it is a violation
+	Bucket  time.Duration // how far points of the chart are apart
+}
+
 // Judge collects what it is told and judges it in steps. See [New].
 type Judge struct {
-	bound  int64
-	bucket int64
+	opts Options
 
-	mu    sync.Mutex
-	keys  []history
-	reads []read
-	loads []held // ended, not judged yet
+	mu      sync.Mutex
+	keys    []history
+	reads   []read
+	loads   []held   // ended, not judged yet
+	orphans []orphan // commits that nothing but a tombstone may follow
+	intents map[uint64][]uint32
+	intent  uint64 // the last one's number
 
 	through int64 // everything that began before is judged
 	phases  []Phase
@@ -36,29 +45,14 @@ type read struct {
 	id wire.ID
 }
 
-// place is where versions must not go back.
-type place struct {
-	id     wire.ID
-	system wire.System
-	key    uint32
-}
-
-// floor is the newest version that was read from the tiers at a place.
-type floor struct {
-	version uint64
-	open    []read // ended, but maybe after a read that is to be judged began
-	phase   int    // of the last read
-}
-
-// New returns a judge of keys 0 … keys-1, whose first version is committed at
-// the given time. Staleness above bound is a violation; points of the chart
-// are bucket apart.
-func New(keys int, at int64, bound, bucket time.Duration) *Judge {
+// New returns a judge of the keys of all regions, whose first version is
+// committed at the given time.
+func New(opts Options, at int64) *Judge {
 	j := &Judge{
-		bound:  int64(bound),
-		bucket: int64(bucket),
-		keys:   make([]history, keys),
-		floors: make(map[place]*floor),
+		opts:    opts,
+		keys:    make([]history, opts.Regions.Keys()),
+		floors:  make(map[place]*floor),
+		intents: make(map[uint64][]uint32),
 	}
 	for i := range j.keys {
 		j.keys[i].commits = []int64{at}
@@ -77,27 +71,79 @@ func (j *Judge) Begin(p Phase) {
 	j.tallies = append(j.tallies, [wire.Systems]Tally{})
 }
 
-// Commit makes a new version of a key and returns it. From here on loads bring
-// it.
-func (j *Judge) Commit(key uint32) (version uint64, err error) {
+// Intend is told before leases of the keys may be ended, or loads may begin
+// without one, other than by the invalidation that follows a commit. What it
+// returns is the intent's number.
+func (j *Judge) Intend(keys []uint32) (number uint64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if int(key) >= len(j.keys) {
-		return 0, fmt.Errorf("oracle: no key %d", key)
+	if err := j.check(keys); err != nil {
+		return 0, err
 	}
-	h := &j.keys[key]
-	h.commits = append(h.commits, wire.Now())
-	return uint64(len(h.commits)), nil
+	j.intent++
+	j.intents[j.intent] = slices.Clone(keys)
+	for _, key := range keys {
+		h := &j.keys[key]
+		h.intents = append(h.intents, intent{j.intent, wire.Now(), never})
+	}
+	return j.intent, nil
 }
 
-// Version is the committed version of a key.
-func (j *Judge) Version(key uint32) (uint64, error) {
+// fulfil ends an intent. A tombstone that meets another one stays for as long as
+// one lives, and nobody who loads until then has a lease. The caller holds j.mu.
+func (j *Judge) fulfil(number uint64) {
+	at := wire.Now() + int64(wire.TombstoneLife)
+	for _, key := range j.intents[number] {
+		for i := range j.keys[key].intents {
+			if in := &j.keys[key].intents[i]; in.number == number {
+				in.to = at
+			}
+		}
+	}
+	delete(j.intents, number)
+}
+
+// Commit makes new versions of keys and returns them. From here on loads bring
+// them.
+func (j *Judge) Commit(c *wire.Commit) (versions []uint64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if int(key) >= len(j.keys) {
-		return 0, fmt.Errorf("oracle: no key %d", key)
+	if err := j.check(c.Keys); err != nil {
+		return nil, err
 	}
-	return uint64(len(j.keys[key].commits)), nil
+	now := wire.Now()
+	for _, key := range c.Keys {
+		h := &j.keys[key]
+		h.commits = append(h.commits, now)
+		version := uint64(len(h.commits))
+		versions = append(versions, version)
+		if t := c.Tombstone; t.Ends != 0 && now <= t.Sure {
+			j.orphans = append(j.orphans, orphan{key, version, t})
+		}
+	}
+	return versions, nil
+}
+
+// Versions are the committed versions of keys.
+func (j *Judge) Versions(keys []uint32) (versions []uint64, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.check(keys); err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		versions = append(versions, uint64(len(j.keys[key].commits)))
+	}
+	return versions, nil
+}
+
+func (j *Judge) check(keys []uint32) error {
+	for _, key := range keys {
+		if int(key) >= len(j.keys) {
+			return fmt.Errorf("oracle: no key %d", key)
+		}
+	}
+	return nil
 }
 
 // Take takes in what an instance has to say. What makes no sense is an error.
@@ -110,16 +156,20 @@ func (j *Judge) Take(b *wire.Batch) error {
 		}
 		j.reads = append(j.reads, read{r, b.ID})
 	}
-	for _, d := range b.Deletes {
+	for i := range b.Deletes {
+		d := &b.Deletes[i]
 		if !j.knows(d.Key, d.Version) {
 			return fmt.Errorf("oracle: %v of %v deleted version %d of key %d, which was never committed", d.System, b.ID, d.Version, d.Key)
 		}
 		if d.Confirmed || d.Pending {
-			h := &j.keys[d.Key]
-			h.acks[d.System] = append(h.acks[d.System], ack{d.Version, d.End, b.ID, !d.Confirmed})
+			j.keys[d.Key].invalidated(d, b.ID)
 		}
-		if t := j.tally(d.System, d.End); t != nil && !d.Confirmed {
-			t.Pending++
+		if t := j.tally(d.System, d.End); t != nil {
+			if d.Confirmed {
+				t.Writes[d.How].Done++
+			} else {
+				t.Pending++
+			}
 		}
 	}
 	for _, l := range b.Loads {
@@ -127,6 +177,9 @@ func (j *Judge) Take(b *wire.Batch) error {
 			return fmt.Errorf("oracle: no key %d", l.Key)
 		}
 		j.loads = append(j.loads, held{l, b.ID})
+	}
+	for _, number := range b.Ended {
+		j.fulfil(number)
 	}
 	return nil
 }
@@ -136,7 +189,8 @@ func (j *Judge) knows(key uint32, version uint64) bool {
 }
 
 // Advance judges all reads and loads that began before the given time. Nothing
-// that began, and no Delete that ended, before it may be taken in afterwards.
+// that began, and no invalidation that ended, before it may be taken in
+// afterwards, but for loads that nobody waited for.
 func (j *Judge) Advance(through int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -144,22 +198,13 @@ func (j *Judge) Advance(through int64) {
 		return
 	}
 	j.through = through
+	for _, o := range take(&j.orphans, func(o *orphan) bool { return o.Ends < through }) {
+		j.bury(&o)
+	}
 	due := take(&j.reads, func(r *read) bool { return r.Begin < through })
 	slices.SortFunc(due, func(a, b read) int { return cmp.Compare(a.Begin, b.Begin) })
-	type subject struct {
-		system wire.System
-		key    uint32
-	}
-	known := make(map[subject]deadlines)
 	for i := range due {
-		r := &due[i]
-		s := subject{r.System, r.Key}
-		d, ok := known[s]
-		if !ok {
-			d = j.keys[r.Key].deadlines(r.System)
-			known[s] = d
-		}
-		j.judgeRead(r, d)
+		j.judgeRead(&due[i])
 	}
 	loads := take(&j.loads, func(l *held) bool { return l.Begin < through })
 	slices.SortFunc(loads, func(a, b held) int { return cmp.Compare(a.Begin, b.Begin) })
@@ -183,89 +228,6 @@ func take[T any](from *[]T, due func(*T) bool) (taken []T) {
 	}
 	*from = rest
 	return taken
-}
-
-func (j *Judge) judgeRead(r *read, d deadlines) {
-	phase := j.phaseAt(r.Begin)
-	if phase < 0 {
-		return
-	}
-	t := &j.tallies[phase][r.System]
-	t.Reads++
-	if int(r.Version) < len(j.keys[r.Key].commits) { // the commit of the next version, if there is one
-		t.Age = max(t.Age, time.Duration(r.Begin-j.keys[r.Key].commits[r.Version]))
-	}
-	stale := time.Duration(0)
-	if due := d.all[r.Version+1]; due < r.Begin {
-		stale = time.Duration(r.Begin - due)
-	}
-	t.Staleness = max(t.Staleness, stale)
-	if at := r.Begin - r.Begin%j.bucket; stale >= j.points[r.System][at] {
-		j.points[r.System][at] = stale
-	}
-	if stale > time.Duration(j.bound) {
-		j.violated(r, phase, Bounded, fmt.Sprintf("version %d, stale for %v, from source %d", r.Version, stale, r.Source))
-	}
-	if own, ok := d.own[r.id]; ok && own[r.Version+1] < r.Begin {
-		j.violated(r, phase, OwnDelete, fmt.Sprintf("version %d, %v after this instance's own Delete, from source %d",
-			r.Version, time.Duration(r.Begin-own[r.Version+1]), r.Source))
-	}
-	j.judgeOrder(r, phase)
-}
-
-// judgeOrder judges whether the version has gone back.
-func (j *Judge) judgeOrder(r *read, phase int) {
-	if !r.Tiers() {
-		return
-	}
-	where := place{r.id, r.System, r.Key}
-	f := j.floors[where]
-	if f == nil || phase > f.phase && slices.ContainsFunc(j.phases[f.phase:phase], func(p Phase) bool { return p.Lossy }) {
-		f = new(floor) // what was read while Redis lost data binds nobody
-		j.floors[where] = f
-	}
-	f.phase = phase
-	j.tallies[phase][r.System].Ordered++
-	for _, e := range take(&f.open, func(e *read) bool { return e.End < r.Begin }) {
-		f.version = max(f.version, e.Version)
-	}
-	if r.Version < f.version {
-		j.violated(r, phase, Monotonic, fmt.Sprintf("version %d after %d, from source %d", r.Version, f.version, r.Source))
-	}
-	f.open = append(f.open, *r)
-}
-
-func (j *Judge) judgeLoad(l *held) {
-	phase := j.phaseAt(l.Begin)
-	if phase < 0 {
-		return
-	}
-	j.tallies[phase][l.System].Loads++
-	if !l.Held {
-		return
-	}
-	j.tallies[phase][l.System].Leases++
-	h := &j.keys[l.Key]
-	if e := h.overlapping(l.System, l); e != nil {
-		r := &read{wire.Read{System: l.System, Key: l.Key, Begin: l.Begin}, l.id}
-		j.violated(r, phase, OneLoad, fmt.Sprintf("began %v after one of instance %d.%d, which took %v",
-			time.Duration(l.Begin-e.Begin), e.id.Instance, e.id.Life, time.Duration(e.End-e.Begin)))
-	}
-	h.loads[l.System] = append(h.loads[l.System], *l)
-}
-
-// violated counts a broken promise, or what excuses it.
-func (j *Judge) violated(r *read, phase int, g Guarantee, what string) {
-	t := &j.tallies[phase][r.System]
-	p := &j.phases[phase]
-	if g == Monotonic && p.Lossy || g == OneLoad && (p.Lossy || p.Late) {
-		t.Excused[g]++
-		return
-	}
-	t.Violations[g]++
-	if len(j.found[r.System]) < kept {
-		j.found[r.System] = append(j.found[r.System], Violation{g, r.System, r.id, r.Key, r.Begin, p.Name, what})
-	}
 }
 
 // phaseAt is the index of the phase of a moment; -1 before the first.

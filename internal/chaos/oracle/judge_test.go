@@ -16,18 +16,25 @@ const (
 
 var a, b = wire.ID{Instance: 0, Life: 1}, wire.ID{Instance: 1, Life: 1}
 
+// regions have two keys of long lives, and one of a short one.
+var regions = wire.Regions{
+	wire.Items: {Keys: 2, TTL: time.Hour},
+	wire.Lives: {Keys: 1, TTL: 2 * time.Second, StaleFor: 3 * time.Second},
+}
+
 // story is what a test tells the oracle. Times are counted from the second
 // commit of key 0, which exists in versions 1, 2 and 3; 2 and 3 were committed
 // at almost the same time.
 type story struct {
-	t     *testing.T
-	judge *oracle.Judge
-	zero  int64
+	t      *testing.T
+	judge  *oracle.Judge
+	zero   int64
+	judged int64 // how often, so that each time is later
 }
 
 func newStory(t *testing.T, phases ...oracle.Phase) *story {
 	t.Helper()
-	s := &story{t: t, judge: oracle.New(2, wire.Now(), bound, 250*time.Millisecond)}
+	s := &story{t: t, judge: oracle.New(oracle.Options{Regions: regions, Bound: bound, Bucket: 250 * time.Millisecond}, wire.Now())}
 	if len(phases) == 0 {
 		phases = []oracle.Phase{{Name: "all"}}
 	}
@@ -37,11 +44,17 @@ func newStory(t *testing.T, phases ...oracle.Phase) *story {
 		s.judge.Begin(p)
 	}
 	for range 2 {
-		if _, err := s.judge.Commit(0); err != nil {
-			t.Fatal(err)
-		}
+		s.commit(wire.Commit{Keys: []uint32{0}})
 	}
 	return s
+}
+
+func (s *story) commit(c wire.Commit) (at int64) {
+	s.t.Helper()
+	if _, err := s.judge.Commit(&c); err != nil {
+		s.t.Fatal(err)
+	}
+	return wire.Now() - s.zero
 }
 
 func (s *story) take(id wire.ID, batch wire.Batch) {
@@ -54,12 +67,12 @@ func (s *story) take(id wire.ID, batch wire.Batch) {
 
 func (s *story) deleted(id wire.ID, version uint64, at int64) {
 	s.t.Helper()
-	s.take(id, wire.Batch{Deletes: []wire.Delete{{Confirmed: true, Version: version, End: s.zero + at}}})
+	s.take(id, wire.Batch{Deletes: []wire.Invalidation{{Confirmed: true, Version: version, End: s.zero + at}}})
 }
 
 func (s *story) pending(id wire.ID, version uint64, at int64) {
 	s.t.Helper()
-	s.take(id, wire.Batch{Deletes: []wire.Delete{{Pending: true, Version: version, End: s.zero + at}}})
+	s.take(id, wire.Batch{Deletes: []wire.Invalidation{{Pending: true, Version: version, End: s.zero + at}}})
 }
 
 func (s *story) read(id wire.ID, version uint64, begin, end int64, source wire.Source, apart ...bool) {
@@ -180,7 +193,7 @@ func TestPlantedViolationsAreFound(t *testing.T) {
 			tt.tell(s)
 			got := s.verdict(1)
 			if got.Violations != tt.want {
-				t.Errorf("violations of G1a, G1b, G3, G4: %v, want %v; first: %v", got.Violations, tt.want, s.judge.Violations(wire.Doppio))
+				t.Errorf("violations of G1a, G1b, G3, G4, life: %v, want %v; first: %v", got.Violations, tt.want, s.judge.Violations(wire.Doppio))
 			}
 			if tt.stale != 0 && got.Staleness != tt.stale {
 				t.Errorf("worst staleness %v, want %v", got.Staleness, tt.stale)
@@ -196,11 +209,8 @@ func TestPlantedViolationsAreFound(t *testing.T) {
 // one of another key is.
 func TestDeleteBetweenLoads(t *testing.T) {
 	s := newStory(t)
-	if _, err := s.judge.Commit(1); err != nil {
-		t.Fatal(err)
-	}
-	from := wire.Now() - s.zero
-	s.take(a, wire.Batch{Deletes: []wire.Delete{{Confirmed: true, Key: 1, Version: 2, End: s.zero + from + 5*ms}}})
+	from := s.commit(wire.Commit{Keys: []uint32{1}})
+	s.take(a, wire.Batch{Deletes: []wire.Invalidation{{Confirmed: true, Key: 1, Version: 2, End: s.zero + from + 5*ms}}})
 	s.load(a, from+1*ms, from+2*ms, from+20*ms)
 	s.load(b, from+9*ms, from+10*ms, from+30*ms) // the Delete may have come between
 	if got := s.verdict(1); got.Broken() != 0 {
@@ -268,18 +278,22 @@ func TestNonsenseIsRefused(t *testing.T) {
 	for name, batch := range map[string]wire.Batch{
 		"a version that was never committed": {Reads: []wire.Read{{Version: 4}}},
 		"no version":                         {Reads: []wire.Read{{Version: 0}}},
-		"a Delete of the future":             {Deletes: []wire.Delete{{Version: 4}}},
-		"no such key":                        {Loads: []wire.Load{{Key: 2}}},
+		"a Delete of the future":             {Deletes: []wire.Invalidation{{Version: 4}}},
+		"no such key":                        {Loads: []wire.Load{{Key: 3}}},
 	} {
 		if err := s.judge.Take(&batch); err == nil {
 			t.Errorf("%s was taken", name)
 		}
 	}
-	if _, err := s.judge.Commit(2); err == nil {
+	none := []uint32{0, 3}
+	if _, err := s.judge.Commit(&wire.Commit{Keys: none}); err == nil {
 		t.Error("commit of a key that is none")
 	}
-	if _, err := s.judge.Version(2); err == nil {
+	if _, err := s.judge.Versions(none); err == nil {
 		t.Error("version of a key that is none")
+	}
+	if _, err := s.judge.Intend(none); err == nil {
+		t.Error("intent about a key that is none")
 	}
 }
 

@@ -16,10 +16,11 @@ const (
 	Bounded                    // G1b
 	Monotonic                  // G3
 	OneLoad                    // G4
+	Life                       // no value is served longer than its life, and StaleFor
 	Guarantees
 )
 
-func (g Guarantee) String() string { return [...]string{"G1a", "G1b", "G3", "G4"}[g] }
+func (g Guarantee) String() string { return [...]string{"G1a", "G1b", "G3", "G4", "life"}[g] }
 
 // Phase is a stretch of a run: one fault, its end, and what follows until the
 // next.
@@ -45,7 +46,40 @@ type Tally struct {
 	Age        time.Duration // the worst since the commit, confirmed or not, of a version that a read did not have
 	Loads      int
 	Leases     int // of them judged by OneLoad
-	Pending    int // Deletes that returned an error
+	Pending    int // invalidations of keys that returned an error
+
+	Ways    [wire.Ways]Part   // by how was read
+	Regions [wire.Kinds]Part  // by what was read
+	Writes  [wire.Writes]Part // by what had invalidated the key last; its violations, by what they miss
+}
+
+// Part is what a part of the reads came to.
+type Part struct {
+	Done       int // of Writes: invalidations of keys that are confirmed
+	Reads      int
+	Stale      int // of them, as far as they asked, answered with a value past its life
+	Violations [Guarantees]int
+	Staleness  time.Duration // the worst
+	Oldest     time.Duration // of Regions: the worst since the load
+}
+
+// Broken is the number of violations.
+func (p *Part) Broken() (sum int) {
+	for _, n := range p.Violations {
+		sum += n
+	}
+	return sum
+}
+
+func (p *Part) add(o *Part) {
+	p.Done += o.Done
+	p.Reads += o.Reads
+	p.Stale += o.Stale
+	for g := range p.Violations {
+		p.Violations[g] += o.Violations[g]
+	}
+	p.Staleness = max(p.Staleness, o.Staleness)
+	p.Oldest = max(p.Oldest, o.Oldest)
 }
 
 // Broken is the number of violations.
@@ -70,6 +104,15 @@ func (t *Tally) Add(o *Tally) {
 	}
 	t.Staleness = max(t.Staleness, o.Staleness)
 	t.Age = max(t.Age, o.Age)
+	for i := range t.Ways {
+		t.Ways[i].add(&o.Ways[i])
+	}
+	for i := range t.Regions {
+		t.Regions[i].add(&o.Regions[i])
+	}
+	for i := range t.Writes {
+		t.Writes[i].add(&o.Writes[i])
+	}
 }
 
 // Violation is one broken promise.

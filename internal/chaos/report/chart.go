@@ -23,7 +23,7 @@ import (
 // see few, and in grey.
 const (
 	width      = 13 * vg.Inch
-	height     = 7.5 * vg.Inch
+	height     = 9 * vg.Inch
 	labelSpace = 118 // points above the plots, for the names of the faults
 )
 
@@ -37,9 +37,11 @@ var (
 // smallest is where staleness 0 is drawn: a logarithm has no 0.
 const smallest = 0.0001
 
-// Chart draws staleness and hit ratios over time. format is svg, png or pdf.
+// Chart draws staleness and hit ratios over time and, if there is anything of
+// the kind, how often stale values were served and loads made ahead of time.
+// format is svg, png or pdf.
 func Chart(w io.Writer, r *round.Result, format string) error {
-	stale, hits, err := plots(r)
+	plots, err := plots(r)
 	if err != nil {
 		return err
 	}
@@ -51,14 +53,20 @@ func Chart(w io.Writer, r *round.Result, format string) error {
 	c.SetColor(color.White)
 	c.Fill(c.Rectangle.Path())
 	c = draw.Crop(c, 8, -16, 8, -labelSpace)
-	// Two thirds for staleness, one for hits; the axes begin at the same place.
+	// The first is as high as two others; the axes begin at the same place.
 	all := c.Max.Y - c.Min.Y
-	third := draw.Tiles{Rows: 3, Cols: 1, PadY: 12}
-	plots := plot.Align([][]*plot.Plot{{nil}, {stale}, {hits}}, third, c)
-	upper := plots[1][0]
-	upper.Max.Y += (all-2*third.PadY)/3 + third.PadY
-	stale.Draw(upper)
-	hits.Draw(plots[2][0])
+	rows := [][]*plot.Plot{{nil}}
+	for _, p := range plots {
+		rows = append(rows, []*plot.Plot{p})
+	}
+	tiles := draw.Tiles{Rows: len(rows), Cols: 1, PadY: 12}
+	for i, canvas := range plot.Align(rows, tiles, c)[1:] {
+		if i == 0 {
+			n := vg.Length(len(rows))
+			canvas[0].Max.Y += (all-(n-1)*tiles.PadY)/n + tiles.PadY
+		}
+		plots[i].Draw(canvas[0])
+	}
 	var out bytes.Buffer
 	if _, err := canvas.WriteTo(&out); err != nil {
 		return fmt.Errorf("report: chart: %w", err)
@@ -68,12 +76,12 @@ func Chart(w io.Writer, r *round.Result, format string) error {
 	return err
 }
 
-func plots(r *round.Result) (stale, hits *plot.Plot, err error) {
-	stale, hits = newPlot(r), newPlot(r)
+func plots(r *round.Result) ([]*plot.Plot, error) {
+	stale, hits := newPlot(r), newPlot(r)
 	stale.Y.Label.Text = "worst staleness"
 	stale.Y.Scale, stale.Y.Tick.Marker = plot.LogScale{}, plot.ConstantTicks(decades)
 	stale.Y.Min, stale.Y.Max = smallest, 100
-	hits.Y.Label.Text, hits.X.Label.Text = "L1 hit ratio", "seconds since the start"
+	hits.Y.Label.Text = "L1 hit ratio"
 	hits.Y.Min, hits.Y.Max = 0, 1
 	hits.Y.Tick.Marker = plot.ConstantTicks(percents)
 
@@ -82,18 +90,18 @@ func plots(r *round.Result) (stale, hits *plot.Plot, err error) {
 	bound := r.Options.Fleet.Bound.Seconds()
 	limit, err := plotter.NewLine(plotter.XYs{{X: 0, Y: bound}, {X: stale.X.Max, Y: bound}})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	limit.LineStyle = draw.LineStyle{Color: ink, Width: 1.2, Dashes: []vg.Length{6, 4}}
 	stale.Add(limit)
 	for _, s := range []wire.System{wire.Baseline, wire.Doppio} {
 		up, err := plotter.NewLine(staleLine(r, s))
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		down, err := plotter.NewLine(hitLine(r, s))
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		up.LineStyle = draw.LineStyle{Color: colorOf(s), Width: 1.3}
 		down.LineStyle = up.LineStyle
@@ -104,7 +112,47 @@ func plots(r *round.Result) (stale, hits *plot.Plot, err error) {
 	hits.Legend.Add(fmt.Sprintf("bound D = %v", r.Options.Fleet.Bound), limit)
 	hits.Legend.Left, hits.Legend.XOffs, hits.Legend.YOffs = true, 8, 8
 	hits.Legend.Padding = 2
-	return stale, hits, nil
+	all := []*plot.Plot{stale, hits}
+	if r.Options.Fleet.Features {
+		rates, err := rates(r)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rates)
+	}
+	all[len(all)-1].X.Label.Text = "seconds since the start"
+	return all, nil
+}
+
+// rates is how often Doppio has served stale values, and loaded ahead of time.
+func rates(r *round.Result) (*plot.Plot, error) {
+	p := newPlot(r)
+	p.Y.Label.Text = "a second"
+	p.Y.Min = 0
+	p.Add(bands{r, false})
+	for _, of := range []struct {
+		name   string
+		dashes []vg.Length
+		rate   func(*round.Ratios) float64
+	}{
+		{"loads ahead of time", []vg.Length{3, 3}, func(x *round.Ratios) float64 { return x.Refreshes }},
+		{"calls answered with a stale value", nil, func(x *round.Ratios) float64 { return x.Stale }},
+	} {
+		var points plotter.XYs
+		for i := range r.Hits {
+			points = append(points, plotter.XY{X: seconds(r, r.Hits[i].At), Y: of.rate(&r.Hits[i])})
+		}
+		line, err := plotter.NewLine(points)
+		if err != nil {
+			return nil, err
+		}
+		line.LineStyle = draw.LineStyle{Color: blue, Width: 1.3, Dashes: of.dashes}
+		p.Add(line)
+		p.Legend.Add(of.name, line)
+	}
+	p.Legend.Top, p.Legend.Left, p.Legend.XOffs, p.Legend.YOffs = true, true, 8, -4
+	p.Legend.Padding = 2
+	return p, nil
 }
 
 func colorOf(s wire.System) color.Color {

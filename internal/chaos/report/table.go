@@ -15,7 +15,7 @@ import (
 // header of both forms of the table.
 var header = []string{
 	"", "what was broken", "reads",
-	"L1 hits", "violations G1a G1b G3 G4", "worst staleness", "well again", "hits back",
+	"L1 hits", "stale served", "loads ahead", "violations G1a G1b G3 G4 life", "worst staleness", "well again", "hits back",
 	"L1 hits", "violations G1a G1b G3 G4", "worst staleness", "hits back",
 }
 
@@ -40,13 +40,13 @@ func row(label, name string, o *round.Outcome) []string {
 	d, b := &o.Tallies[wire.Doppio], &o.Tallies[wire.Baseline]
 	cells := []string{
 		label, name, fmt.Sprint(d.Reads + b.Reads),
-		percent(o, wire.Doppio), violations(d), span(d.Staleness), "", "",
-		percent(o, wire.Baseline), violations(b), span(b.Staleness), "",
+		percent(o, wire.Doppio), fmt.Sprint(o.Counts.Stale), fmt.Sprint(o.Counts.Refreshes), violations(&d.Violations), span(d.Staleness), "", "",
+		percent(o, wire.Baseline), plainly(b), span(b.Staleness), "",
 	}
 	if o.Fault {
-		cells[6] = back(o.Recovery.State)
-		cells[7] = back(o.Recovery.Hits[wire.Doppio])
-		cells[11] = back(o.Recovery.Hits[wire.Baseline])
+		cells[8] = back(o.Recovery.State)
+		cells[9] = back(o.Recovery.Hits[wire.Doppio])
+		cells[13] = back(o.Recovery.Hits[wire.Baseline])
 	}
 	return cells
 }
@@ -55,12 +55,18 @@ func percent(o *round.Outcome, s wire.System) string {
 	return fmt.Sprintf("%.1f %%", 100*o.Shares[s].Ratio())
 }
 
-func violations(t *oracle.Tally) string {
+func violations(all *[oracle.Guarantees]int) string {
 	var parts []string
-	for _, n := range t.Violations {
+	for _, n := range all {
 		parts = append(parts, fmt.Sprint(n))
 	}
 	return strings.Join(parts, " ")
+}
+
+// plainly are the violations of the baseline, which promises nothing about
+// lives.
+func plainly(t *oracle.Tally) string {
+	return strings.TrimSuffix(violations(&t.Violations), fmt.Sprintf(" %d", t.Violations[oracle.Life]))
 }
 
 // span writes a time with as many digits as matter.
@@ -86,10 +92,16 @@ func back(d time.Duration) string {
 func Text(w io.Writer, r *round.Result) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	head := append([]string{}, header...)
-	head[3], head[8] = "Doppio: "+head[3], "baseline: "+head[8]
+	head[3], head[10] = "Doppio: "+head[3], "baseline: "+head[10]
 	fmt.Fprintln(t, strings.Join(head, "\t"))
 	for _, cells := range rows(r) {
 		fmt.Fprintln(t, strings.Join(cells, "\t"))
+	}
+	for _, part := range features(r) {
+		fmt.Fprintln(t, "\t\n"+strings.Join(part.header, "\t"))
+		for _, cells := range part.rows {
+			fmt.Fprintln(t, strings.Join(cells, "\t"))
+		}
 	}
 	_ = t.Flush() // it writes to what this function writes to
 	for s := range r.Examples {

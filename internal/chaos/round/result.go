@@ -19,14 +19,17 @@ type Outcome struct {
 
 	Tallies  [wire.Systems]oracle.Tally
 	Shares   fleet.Shares
-	Failed   [wire.Systems]uint64 // reads
+	Counts   fleet.Counts
 	Recovery fleet.Recovery
 }
 
-// Ratios are L1 hit ratios over a short time.
+// Ratios are L1 hit ratios over a short time, and how often something happened in
+// it.
 type Ratios struct {
-	At    int64
-	Ratio [wire.Systems]float64
+	At        int64
+	Ratio     [wire.Systems]float64
+	Stale     float64 // a second, as in [fleet.Counts]
+	Refreshes float64 // a second
 }
 
 // Result is what a run came to.
@@ -50,9 +53,9 @@ func (r *Result) Total() (t Outcome) {
 			t.Tallies[s].Add(&p.Tallies[s])
 			t.Shares[s].Hits += p.Shares[s].Hits
 			t.Shares[s].All += p.Shares[s].All
-			t.Failed[s] += p.Failed[s]
 			t.Recovery.Hits[s] = max(t.Recovery.Hits[s], p.Recovery.Hits[s])
 		}
+		t.Counts.Add(&p.Counts)
 		t.Recovery.State = max(t.Recovery.State, p.Recovery.State)
 	}
 	return t
@@ -68,6 +71,8 @@ func ratios(f *fleet.Fleet, from, to int64) (line []Ratios) {
 		for s := range shares {
 			r.Ratio[s] = shares[s].Ratio()
 		}
+		c := f.Counts(at, at+int64(ratioEvery))
+		r.Stale, r.Refreshes = float64(c.Stale)/ratioEvery.Seconds(), float64(c.Refreshes)/ratioEvery.Seconds()
 		if shares[wire.Doppio].All > 0 {
 			line = append(line, r)
 		}

@@ -76,7 +76,7 @@ func (r *run) phase(f fault.Fault, body func(*Outcome)) {
 	}
 	o.Ended = wire.Now()
 	o.Shares = r.Shares(o.Begins, o.Ended)
-	o.Failed = r.Failed(o.Begins, o.Ended)
+	o.Counts = r.Counts(o.Begins, o.Ended)
 	r.result.Phases = append(r.result.Phases, o)
 	r.tally(len(r.result.Phases) - 1)
 	r.print(len(r.result.Phases) - 1)

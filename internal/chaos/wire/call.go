@@ -4,8 +4,9 @@ import "time"
 
 // Names of the calls that the controller answers.
 const (
-	HubLoad   = "Hub.Load"   // key → version
-	HubCommit = "Hub.Commit" // key → the new version
+	HubLoad   = "Hub.Load"   // keys → versions
+	HubIntend = "Hub.Intend" // keys whose leases may be ended or done without → number
+	HubCommit = "Hub.Commit" // Commit → the new versions
 	HubReport = "Hub.Report" // Batch → Orders
 )
 
@@ -29,9 +30,9 @@ type Settings struct {
 
 	Bound     time.Duration // MaxStaleness of the library
 	L2Timeout time.Duration // of both systems
-	TTL       time.Duration // of a value in both tiers of both systems
+	Regions   Regions       // one of them: the former mix of operations
+	Instances int           // how many there are
 
-	Keys        int     // 0 … Keys-1
 	Skew        float64 // of the Zipf distribution; above 1
 	Readers     int     // of each system; each makes Burst reads every Pace
 	Burst       int
@@ -46,10 +47,11 @@ type Settings struct {
 // Batch is what has happened since the last one.
 type Batch struct {
 	ID      ID
-	Through int64 // every read that began before, and every Delete that ended before, has been reported
+	Through int64 // every read that began before, and every invalidation that ended before, has been reported
 	Reads   []Read
-	Deletes []Delete
+	Deletes []Invalidation
 	Loads   []Load
+	Ended   []uint64 // intents that have come to their end
 	Sample  Sample
 	Swept   int // the last order to sweep that was carried out
 	Bulked  int // the same for bulk invalidations
@@ -58,6 +60,7 @@ type Batch struct {
 // Orders are what the controller wants from now on.
 type Orders struct {
 	Quiet bool // no commits
+	Risky bool // every write is a Mutate, and most take their time
 	Sweep int  // when it has grown: read every key in every way
 	Bulk  int  // when it has grown: invalidate many keys that nobody reads
 	Stop  bool // end in an orderly way

@@ -28,13 +28,51 @@ const (
 	Origin
 )
 
+// Way is how a read was made.
+type Way uint8
+
+// Ways to read. The baseline has the first only: what the others would read it
+// reads key by key.
+const (
+	Single Way = iota // GetOrLoad
+	Many              // one of the keys of a GetOrLoadMany
+	Held              // one of the keys of a GetMany: from the tiers, or not at all
+	Ways              // how many there are
+)
+
+func (w Way) String() string { return [...]string{"GetOrLoad", "GetOrLoadMany", "GetMany"}[w] }
+
+// Write is how what was cached of a key was invalidated after a commit.
+type Write uint8
+
+// Ways to invalidate. The baseline deletes each key, but for Set.
+const (
+	Delete     Write = iota // of one key
+	DeleteMany              // of several in one call
+	Tags                    // InvalidateTags
+	Clear                   // of the region
+	Set                     // SetMany
+	Mutate                  // the commit is in the middle of it
+	Orphan                  // Mutate, up to the commit: what invalidates is the end of the tombstone
+	Expire                  // ends lives; old values may be served as stale ones
+	Writes                  // how many there are
+)
+
+func (w Write) String() string {
+	return [...]string{"Delete", "Delete of several", "InvalidateTags", "Clear", "SetMany", "Mutate", "Mutate cut off by SIGKILL", "Expire"}[w]
+}
+
 // Read is one read that has ended.
 type Read struct {
 	System  System
 	Source  Source
+	Way     Way
 	Apart   bool // the value was loaded without Redis, or Redis has not confirmed that it has it
+	Fresh   bool // the read asked, and the value is not a stale one
+	Stale   bool // the read asked, and the value's life is over
 	Key     uint32
 	Version uint64
+	Loaded  int64 // when the value was loaded, or set
 	Begin   int64
 	End     int64
 }
@@ -43,10 +81,11 @@ type Read struct {
 // Redis, or from memory where it lies beside Redis's.
 func (r *Read) Tiers() bool { return (r.Source == Memory || r.Source == Shared) && !r.Apart }
 
-// Delete is an invalidation that followed the commit of Version, or what
-// became of one that was pending.
-type Delete struct {
+// Invalidation is one that followed the commit of Version, or what became of
+// one that was pending.
+type Invalidation struct {
 	System    System
+	How       Write
 	Confirmed bool // it returned nil at End; or a pending one was found confirmed then
 	Pending   bool // it returned at End and says that it will be repeated until it succeeds
 	Key       uint32
@@ -54,7 +93,7 @@ type Delete struct {
 	End       int64
 }
 
-// Load is one call of the origin.
+// Load is one key of a call of the origin.
 type Load struct {
 	System System
 	Held   bool // under a lease, as far as the instance can tell; all loads of the baseline count as such
@@ -64,13 +103,28 @@ type Load struct {
 	End    int64
 }
 
+// Tombstone is what protects a commit in the middle of a Mutate.
+type Tombstone struct {
+	Since int64 // before it was placed
+	Sure  int64 // until then it is there, if Redis does not lose it
+	Ends  int64 // from then on it is not, if nobody takes it away before; 0: there is none
+}
+
+// Commit asks for a new version of each of the keys.
+type Commit struct {
+	Keys      []uint32
+	Tombstone Tombstone // of the Mutate that it is in the middle of
+}
+
 // Sample is an instance's state at a moment.
 type Sample struct {
-	At       int64
-	Degraded bool
-	LeaseAge int64 // ns; negative: none yet
-	Pending  int   // invalidations that Redis has not confirmed
-	Hits     [Systems]uint64
-	Misses   [Systems]uint64
-	Errors   [Systems]uint64 // reads that failed, other than by absence
+	At        int64
+	Degraded  bool
+	LeaseAge  int64 // ns; negative: none yet
+	Pending   int   // invalidations that Redis has not confirmed
+	Hits      [Systems]uint64
+	Misses    [Systems]uint64
+	Errors    [Systems]uint64 // reads that failed, other than by absence
+	Stale     uint64          // calls of Doppio's that were answered with a value past its life
+	Refreshes uint64          // loads of Doppio's ahead of time
 }
