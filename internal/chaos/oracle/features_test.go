@@ -223,3 +223,18 @@ func TestIntents(t *testing.T) {
 		})
 	}
 }
+
+// Reads are counted with what invalidated their key last, however long ago.
+func TestLastInvalidationIsRemembered(t *testing.T) {
+	s := newStory(t)
+	for i, how := range []wire.Write{wire.Delete, wire.Delete, wire.Tags, wire.Clear} {
+		s.invalidated(a, how, int64(i)*50*sec)
+	}
+	s.judge.Advance(s.zero + 145*sec)
+	s.saw(b, wire.Read{Version: 3}, 149*sec)
+	s.saw(b, wire.Read{Version: 3}, 151*sec)
+	got := s.verdict(1)
+	if got.Writes[wire.Tags].Reads != 1 || got.Writes[wire.Clear].Reads != 1 {
+		t.Errorf("%+v", got.Writes)
+	}
+}
