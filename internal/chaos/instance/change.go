@@ -45,7 +45,7 @@ func (d *doppio) invalidate(ctx context.Context, c *change) []wire.Invalidation 
 	default:
 		err = region.Delete(ctx, namesOf(c.keys)...)
 	}
-	return d.queue.note(c.outcome(wire.Doppio, err))
+	return d.note(c.outcome(wire.Doppio, err))
 }
 
 // set stores what was committed.
@@ -73,7 +73,7 @@ func (d *doppio) set(ctx context.Context, c *change) []wire.Invalidation {
 			done[i].Confirmed, done[i].Pending = false, true
 		} // else: the old value is gone, whether the new one was stored or not
 	}
-	return d.queue.note(done)
+	return d.note(done)
 }
 
 // mutate has write commit and return the change, in the middle of a Mutate of
@@ -95,7 +95,7 @@ func (d *doppio) mutate(ctx context.Context, keys []uint32, write func(context.C
 	if c == nil {
 		return nil, true // nothing was committed, as far as is known here
 	}
-	return d.queue.note(c.outcome(wire.Doppio, err)), true
+	return d.note(c.outcome(wire.Doppio, err)), true
 }
 
 // bulk invalidates many keys in one call.
@@ -110,12 +110,13 @@ type pending struct {
 }
 
 // note takes those that are pending of some, and returns all.
-func (p *pending) note(done []wire.Invalidation) []wire.Invalidation {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (d *doppio) note(done []wire.Invalidation) []wire.Invalidation {
+	d.queue.mu.Lock()
+	defer d.queue.mu.Unlock()
 	for i := range done {
 		if done[i].Pending {
-			p.queued = append(p.queued, done[i])
+			d.waiting(true)
+			d.queue.queued = append(d.queue.queued, done[i])
 		}
 	}
 	return done

@@ -157,8 +157,9 @@ func (p *process) readMany(ctx context.Context, c cache, r *recorder, keys []uin
 	}
 }
 
-// clearEvery is how far the Clears of one instance are apart.
-const clearEvery = 30 * time.Second
+// clearEvery is how far the Clears of one instance are apart. Those of different
+// instances are not at the same time.
+const clearEvery = 40 * time.Second
 
 // write starts the writers.
 func (p *process) write(ctx context.Context, wg *sync.WaitGroup) {
@@ -172,6 +173,12 @@ func (p *process) write(ctx context.Context, wg *sync.WaitGroup) {
 	if p.plan.full() {
 		owner, clearer := writer(p.settings.Writers), writer(p.settings.Writers+1)
 		wg.Go(func() { p.each(ctx, 5*p.settings.WriteEvery, owner.owners) })
-		wg.Go(func() { p.each(ctx, clearEvery, clearer.clear) })
+		wg.Go(func() {
+			select {
+			case <-time.After(clearEvery / time.Duration(p.settings.Instances) * time.Duration(p.settings.ID.Instance)):
+				p.each(ctx, clearEvery, clearer.clear)
+			case <-ctx.Done():
+			}
+		})
 	}
 }

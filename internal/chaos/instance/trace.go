@@ -38,10 +38,11 @@ func (t *trace) set(key string, lease int64) {
 }
 
 // loading notes the number of a key's load that begins, and returns when its
-// lease was asked for; 0 if it has none.
-func (t *trace) loading(key string, load uint64) (lease int64) {
+// lease was asked for; 0 if it has none. Where several were asked for, it may
+// have been for others than this one.
+func (t *trace) loading(key string, load uint64) (lease int64, alone bool) {
 	if t == nil {
-		return 0
+		return 0, true
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -50,9 +51,9 @@ func (t *trace) loading(key string, load uint64) (lease int64) {
 	}
 	t.loads[key] = load
 	if lease, alone := t.leases[key]; alone {
-		return lease
+		return lease, true
 	}
-	return t.leases[""]
+	return t.leases[""], false
 }
 
 // of are the numbers of the loads of a key, or of all.

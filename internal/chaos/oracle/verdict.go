@@ -163,8 +163,8 @@ func (j *Judge) judgeLoad(l *held) {
 			read:  &read{wire.Read{System: l.System, Key: l.Key, Begin: l.Begin}, l.id},
 			phase: phase, tally: t, way: new(Part), region: &t.Regions[j.opts.Regions.Of(l.Key)],
 		}
-		j.violated(c, OneLoad, fmt.Sprintf("began %v after one of instance %d.%d, which took %v",
-			time.Duration(l.Begin-e.Begin), e.id.Instance, e.id.Life, time.Duration(e.End-e.Begin)))
+		j.violated(c, OneLoad, fmt.Sprintf("began %v after one of instance %d.%d, which took %v; of a call for several keys: %v, %v",
+			time.Duration(l.Begin-e.Begin), e.id.Instance, e.id.Life, time.Duration(e.End-e.Begin), l.Many, e.Many))
 	}
 	h.loads[l.System] = append(h.loads[l.System], *l)
 }

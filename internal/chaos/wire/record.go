@@ -97,6 +97,7 @@ type Invalidation struct {
 type Load struct {
 	System System
 	Held   bool // under a lease, as far as the instance can tell; all loads of the baseline count as such
+	Many   bool // by a call that had asked for the leases of several keys
 	Key    uint32
 	Lease  int64 // when the lease was asked for
 	Begin  int64
