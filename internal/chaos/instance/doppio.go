@@ -152,7 +152,7 @@ const (
 )
 
 func (d *doppio) read(ctx context.Context, key uint32, how look) (wire.Read, error) {
-	ctx = context.WithValue(ctx, traceKey{}, new(trace))
+	ctx, _ = traced(ctx)
 	var info tiered.Info
 	opts := d.options(key)
 	switch how {
@@ -201,7 +201,7 @@ func (d *doppio) seen(key uint32, item Item) wire.Read {
 
 // readMany reads keys with the same callTag in one call.
 func (d *doppio) readMany(ctx context.Context, keys []uint32, way wire.Way) (reads []wire.Read) {
-	ctx = context.WithValue(ctx, traceKey{}, new(trace))
+	ctx, _ = traced(ctx)
 	var items map[string]Item
 	var err error
 	if way == wire.Held {

@@ -66,6 +66,12 @@ func (t *trace) of(key string) []uint64 {
 	return slices.Collect(maps.Values(t.loads))
 }
 
+// traced returns a context with a new trace.
+func traced(ctx context.Context) (context.Context, *trace) {
+	t := new(trace)
+	return context.WithValue(ctx, traceKey{}, t), t
+}
+
 func traceOf(ctx context.Context) *trace {
 	t, _ := ctx.Value(traceKey{}).(*trace)
 	return t

@@ -168,7 +168,7 @@ func (w *writer) refresh(ctx context.Context, keys []uint32) error {
 		return err
 	}
 	defer w.notes.ended(number)
-	ctx = context.WithValue(ctx, traceKey{}, new(trace))
+	ctx, _ = traced(ctx)
 	d := w.doppio
 	for _, key := range keys {
 		if opts := d.options(key); len(opts) > 0 { // Refresh takes none, and the value must have its tags
