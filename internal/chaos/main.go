@@ -91,7 +91,7 @@ func parse(args []string, out io.Writer) (opts round.Options, to files, err erro
 	flags.BoolVar(&f.Features, "features", true, "tags, batches, Set, Mutate, Clear, and a region with short lives; false: GetOrLoad and Delete alone")
 	flags.DurationVar(&f.Latency, "load-latency", 5*time.Millisecond, "how long a load takes")
 	flags.Uint64Var(&f.Seed, "seed", 1, "of keys, victims and the storm (the scheduler has none)")
-	flags.DurationVar(&opts.Hold, "hold", 4*time.Second, "how long each fault lasts")
+	flags.DurationVar(&opts.Hold, "hold", 3500*time.Millisecond, "how long each fault lasts")
 	flags.DurationVar(&opts.Calm, "calm", 8*time.Second, "time before the first fault")
 	words := flags.String("faults", "", "only those whose label contains one of these, comma separated")
 	list := flags.Bool("list", false, "list the faults, and do nothing")

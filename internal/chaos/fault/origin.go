@@ -16,10 +16,10 @@ var (
 		b.OriginDown(false)
 	}}
 
-	// OriginSlow makes all loads slow.
+	// OriginSlow makes all loads slow, for so long that all short lives end.
 	OriginSlow = Fault{Name: "the origin's loads take 500 ms longer, commits go on", Label: "origin slow", Features: true, run: func(b *breaker) {
 		b.OriginSlow(slowLoad)
-		b.wait(b.hold)
+		b.wait(2 * b.hold)
 		b.OriginSlow(0)
 	}}
 )

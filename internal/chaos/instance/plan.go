@@ -20,7 +20,7 @@ type plan struct {
 const group = 8
 
 // shares are of a hundred reads how many are of each region.
-var shares = [wire.Kinds]int{wire.Items: 62, wire.Lives: 22, wire.Cleared: 6, wire.Owned: 10}
+var shares = [wire.Kinds]int{wire.Items: 54, wire.Lives: 30, wire.Cleared: 6, wire.Owned: 10}
 
 // full reports whether all operations are in use.
 func (p *plan) full() bool { return len(p.regions) > 1 }

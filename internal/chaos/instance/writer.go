@@ -42,7 +42,7 @@ func (w *writer) anything(ctx context.Context) error {
 	if !w.plan.full() {
 		return w.change(ctx, wire.Delete, w.of(wire.Items))
 	}
-	kinds := [...]wire.Kind{wire.Items, wire.Items, wire.Items, wire.Lives, wire.Lives, wire.Cleared}
+	kinds := [...]wire.Kind{wire.Items, wire.Items, wire.Items, wire.Items, wire.Lives, wire.Cleared}
 	k := kinds[w.IntN(len(kinds))]
 	if w.risky.Load() {
 		return w.mutate(ctx, w.evenly(k, 2))
