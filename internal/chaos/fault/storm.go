@@ -72,13 +72,19 @@ func storm(b *breaker) {
 	}
 	if b.Features() {
 		acts = append(acts,
-			func() { b.OriginDown(b.IntN(2) == 0) },
-			func() { b.OriginSlow(time.Duration(b.IntN(2)) * slowLoad) })
+			func() {
+				b.OriginDown(true)
+				b.wait(time.Duration(b.IntN(500)) * time.Millisecond)
+				b.OriginDown(false)
+			},
+			func() {
+				b.OriginSlow(slowLoad)
+				b.wait(time.Duration(b.IntN(500)) * time.Millisecond)
+				b.OriginSlow(0)
+			})
 	}
 	n := b.every(250*time.Millisecond, func() { acts[b.IntN(len(acts))]() })
 	b.redis("CLIENT", "UNPAUSE")
-	b.OriginDown(false)
-	b.OriginSlow(0)
 	for _, m := range b.Members {
 		m.Proxy.Data().BlackHole(false)
 		m.Proxy.PubSub().BlackHole(false)

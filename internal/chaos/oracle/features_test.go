@@ -69,6 +69,17 @@ func TestDeleteAfterExpire(t *testing.T) {
 	}
 }
 
+// The baseline has nothing but a deletion for an Expire.
+func TestExpireOfTheBaseline(t *testing.T) {
+	s := newStory(t)
+	s.take(a, wire.Batch{Deletes: []wire.Invalidation{{System: wire.Baseline, Confirmed: true, How: wire.Expire, Version: 3, End: s.zero + 10*ms}}})
+	s.saw(b, wire.Read{System: wire.Baseline, Version: 2}, 1020*ms)
+	s.verdict(1)
+	if got := s.judge.Tally(0, wire.Baseline); got.Violations[oracle.Bounded] != 1 {
+		t.Errorf("violations %v", got.Violations)
+	}
+}
+
 // What a Mutate has committed binds everybody once its tombstone has ended, if
 // its process was killed before the invalidation.
 func TestTombstones(t *testing.T) {

@@ -74,7 +74,7 @@ func (p *promises) note(id wire.ID, version uint64, d due, all bool) {
 func (h *history) invalidated(d *wire.Invalidation, id wire.ID) {
 	due := due{d.End, d.How}
 	h.soft[d.System].note(id, d.Version, due, d.Confirmed)
-	if d.How != wire.Expire {
+	if d.How != wire.Expire || d.System == wire.Baseline { // which can only delete
 		h.hard[d.System].note(id, d.Version, due, d.Confirmed)
 	}
 	if d.Confirmed {

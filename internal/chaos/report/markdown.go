@@ -63,8 +63,9 @@ The load uses all of Doppio's operations: each value has a tag that is known fro
 calls give. Writers delete keys, alone and several at once, invalidate tags (all keys of a tag are changed before), clear a
 small region, commit in the middle of a Mutate, and set keys that nobody else changes. Of twelve calls that read one asks for
 eight keys, by GetOrLoadMany or GetMany. A region has lives of two seconds that slide, are refreshed ahead of time, and whose
-values may be served stale for two seconds; its keys are also expired, and loaded anew by Refresh. With -features=false the
-load is GetOrLoad and Delete alone.
+values may be served stale for two seconds; its keys are also expired, and loaded anew by Refresh. While the origin's loads
+fail, reads for which there is nothing to be served fail in either system. With -features=false the load is GetOrLoad and
+Delete alone.
 
 The baseline does what its user would: it deletes each key of a tag or of the region, deletes after the write, reads key by
 key, and sets with SET and PUBLISH. What it cannot do it is left out of: Refresh, a load ahead of time, a stale value (its
