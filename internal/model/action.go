@@ -50,6 +50,19 @@ const (
 	retrySent
 	retryDone
 	retryLeave
+
+	// A reader, a writer that invalidates the tag, and one that clears.
+	snapping
+	tagJudge
+	tagPending
+	tagSent
+	tagStamp
+	untagSent
+	untagDone
+	untagUnknown
+	clearSent
+	clearDone
+	clearUnknown
 )
 
 // Action is one step.
@@ -133,6 +146,29 @@ const (
 	Rejoin
 	Stop
 
+	// About the tag, of a reader, of an instance and of nobody.
+	TakeSnapshot
+	MarkTag
+	AskTagPending
+	RunTags
+	GiveUpTags
+	RunUntag
+	RaiseTag
+	StartTagProbe
+	RunTagProbe
+	TakeTagAnswer
+	SettleTag
+	HearTag
+	CountTag
+	EvictTag
+	LoseTagSequence
+	FlushTag
+	RewindTag
+
+	// Of a writer that clears.
+	RunClear
+	RaiseFloor
+
 	actionKinds
 )
 
@@ -151,4 +187,14 @@ var actionTexts = [actionKinds]string{
 	"somebody invalidates another key", "a late request runs", "a request will run twice", "the key lease ends", "Redis evicts the value",
 	"Redis loses the sequence", "FLUSHALL", "Redis goes back to the replica's data", "the replica catches up", "the replica comes to power",
 	"is cut off with the old primary", "speaks to the new primary again", "stops",
+
+	TakeSnapshot: "takes a snapshot for its load", MarkTag: "judges the tag by itself, or by the answer",
+	AskTagPending: "asks whether an invalidation of the tag is pending", RunTags: "asks Redis for the tag", GiveUpTags: "gives up asking for the tag",
+	RunUntag: "InvalidateTags runs", RaiseTag: "raises its own stripe of the tag, returns",
+	StartTagProbe: "notes time and last of the tag's partition, sends a probe", RunTagProbe: "the probe of the tag's partition runs",
+	TakeTagAnswer: "takes the answer about the tag's partition", SettleTag: "raises the floor of the tag's partition, then its lease",
+	HearTag: "hears a message about the tag's partition", CountTag: "somebody invalidates another tag",
+	EvictTag: "Redis forgets the tag", LoseTagSequence: "the tag's partition loses its sequence", FlushTag: "the tag's partition loses everything",
+	RewindTag: "the tag's partition loses everything, and begins anew at 1",
+	RunClear:  "Clear runs", RaiseFloor: "raises its own floor, returns",
 }

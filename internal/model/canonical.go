@@ -10,6 +10,7 @@ func (g *generator) canonical(s *State) {
 		slices.SortFunc(s.Late[:], compareCalls)
 	}
 	g.dropDominated(s)
+	g.canonicalTags(s)
 	for i := range g.Instances {
 		g.dropDead(&s.Instance[i])
 		k := &g.Kinds[i]

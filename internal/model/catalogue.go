@@ -11,7 +11,7 @@ type (
 // Scenarios returns the scenarios that are small enough for every run of the
 // tests.
 func Scenarios() []*Scenario {
-	return slices.Concat(boundScenarios(), fillScenarios(), flightScenarios(), lossScenarios())
+	return slices.Concat(boundScenarios(), fillScenarios(), flightScenarios(), lossScenarios(), tagScenarios())
 }
 
 // boundScenarios are about one instance that misses what another one does.
@@ -208,7 +208,7 @@ func lossScenarios() []*Scenario {
 
 // LongScenarios returns those that take longer.
 func LongScenarios() []*Scenario {
-	return slices.Concat(primaryScenarios(), longScenarios())
+	return slices.Concat(primaryScenarios(), longScenarios(), longTagScenarios())
 }
 
 // primaryScenarios are about primaries that are replaced.
@@ -318,7 +318,7 @@ type Hole struct {
 
 // Holes returns the gaps that are known.
 func Holes() []Hole {
-	return []Hole{
+	return append(tagHoles(), []Hole{
 		{
 			&Scenario{
 				Name: "unheard", Doc: "the server's clock is set back while its data is lost, and before any probe a Delete gets a number that was read already; the assumptions exclude it",
@@ -326,5 +326,5 @@ func Holes() []Hole {
 				Budget: Budget{Others: 2, Rewinds: 1}, RewindFrom: 3, Unheard: true,
 			}, G1a, []Rule{DeleteVoids},
 		},
-	}
+	}...)
 }

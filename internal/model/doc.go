@@ -11,8 +11,8 @@
 //
 // # What is modelled
 //
-// One partition with one key (and, for gaps, invalidations of another key). Up
-// to three instances, each with a prober, a subscriber, a retry queue, a writer
+// One partition with one key (and, for gaps, invalidations of another key), and
+// one more with a tag of that key's value. Up to three instances, each with a prober, a subscriber, a retry queue, a writer
 // and two readers, which read without end. Redis with the scripts of package l2
 // and of the probe, a replica, and an old primary that is isolated.
 //
@@ -26,6 +26,12 @@
 //   - Instances may stop, or be left behind with an old primary that refuses
 //     writes and answers reads, altogether or with some of their connections.
 //   - Probes may take for ever, which is as if they failed.
+//   - The tag's partition is on another master: it loses its sequence, the tag's
+//     number or everything by itself, and has probes and messages of its own.
+//     Where the model is about the tag, the key's partition may be taken for one
+//     that is always confirmed, whatever was heard ([Scenario].Vouched): then it is
+//     the tag alone that must tell.
+//   - A region may be cleared.
 //
 // A [Scenario] says which of these happen, and how often where there must be a
 // limit. Several small ones see more than a large one in the same time.
@@ -46,7 +52,13 @@
 //
 // # What is not modelled
 //
-// Several partitions or keys at once (they share nothing but the clock), lives
+// Several keys at once, see below; several tags of a value (each has a mark and a
+// stamp of its own, and all must pass); stripes that tags or keys share (a stripe
+// that is raised or voided for another one voids more); a tag's partition that
+// fails over, and the partition of a tag that is the key's own (then what is lost
+// takes the value with it); a queue that overflows, whose invalidation of all tags of
+// a partition is like one of each; a clearing that is lost other than with all data,
+// which the assumptions exclude; lives
 // of values other than the grace after a failover, negative entries and other
 // encodings (they are values like any other), shutting down (no coherence
 // depends on it), memory models (every atomic load and store is one step), and
@@ -55,7 +67,31 @@
 // The functions of the search are left out of the race detector's sight
 // (go:norace): there is one goroutine, and a state is copied some million times.
 //
-// Tags, clearing of a region and writes under a tombstone are not modelled yet.
-// Each is more of the same: fields of [State], steps of a process in a file of
-// its own that generator.successors calls, rules, and a scenario.
+// Writes under a tombstone are not modelled yet. They are more of the same: fields
+// of [State], steps of a process in a file of its own that generator.successors
+// calls, rules, and a scenario.
+//
+// # Batches
+//
+// A batch of keys has a flight for each: with its own stamp, taken before the
+// question whether an invalidation of that key is pending; its own key lease, whose
+// token and sequence its own fill needs; its own place in the airspace; and each is
+// accepted, or begun again, by itself. What they share is the moment of a step. Here
+// every step of a flight may be at any time after the one before it, so that steps at
+// the same time are among what is explored already:
+//
+//   - one load begins after all grants that it is for: for each key, some time after
+//     its own;
+//   - a lease that somebody else holds delays that key's flight, and no other;
+//   - an invalidation of one key while the load is under way takes that key's lease,
+//     and raises that key's stripe: its fill is refused, and the others' are not
+//     concerned, as none of their steps looks at it;
+//   - one snapshot is for the tags of all values: it is not changed by those, and
+//     comes before the load, as for one key;
+//   - batches look into Redis although another flight of the key is in the air, which
+//     here readers do as well as to wait for it.
+//
+// What does differ is the order in which the tag of a value is judged. For one key it is
+// mark, question whether an invalidation is pending, question to Redis; for a
+// batch the answer of Redis, for all tags, comes first ([Scenario].Batch).
 package model

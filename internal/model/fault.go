@@ -10,6 +10,7 @@ func (g *generator) faults() {
 	g.loseKeys()
 	g.loseAll()
 	g.failover()
+	g.tagFaults()
 	if g.from.Left.Others > 0 && g.from.Redis.Seq > 0 {
 		n := g.next(InvalidateOther, 0, 0)
 		n.Left.Others--
@@ -51,7 +52,10 @@ func (g *generator) tick() {
 		if !in.alive() || !g.reads(i) {
 			continue
 		}
-		age(&in.Lease)
+		if !g.Vouched {
+			age(&in.Lease)
+		}
+		g.ageTags(in, age)
 		if in.Entry.Mark.AsOf > 0 {
 			age(&in.Entry.Mark.T0)
 		}
@@ -121,7 +125,9 @@ func (g *generator) runLate() {
 		case callLease:
 			g.runLease(n, c.Token, 0)
 		case callFill:
-			g.runFill(n, c.Token, c.Seq, c.Ver, false)
+			if g.runFill(n, c.Token, c.Seq, c.Ver, false) {
+				n.Redis.VTag = c.Stamp
+			}
 		case callInvalidate:
 			g.runInvalidate(n)
 		case callBegin:
@@ -131,6 +137,12 @@ func (g *generator) runLate() {
 				// Who holds it meanwhile goes on believing so.
 				n.Redis.LTok, n.Redis.LSeq = 0, 0
 			}
+		case callTags:
+			g.runTags(n)
+		case callUntag:
+			g.runInvalidateTag(n)
+		case callClear:
+			g.runClear(n)
 		case noCall:
 		}
 	}
@@ -158,14 +170,14 @@ func (g *generator) repeat() {
 		case w.PC == deleteSent:
 			again(i, 0, call{Kind: callBegin, Token: w.Token})
 		case w.PC == setFill:
-			again(i, 0, call{Kind: callFill, Token: w.Token, Seq: w.Seq, Ver: w.Ver})
+			again(i, 0, call{Kind: callFill, Token: w.Token, Seq: w.Seq, Ver: w.Ver, Stamp: w.Tag.AsOf})
 		}
 		for j := range in.Readers {
 			switch r := &in.Readers[j]; r.PC {
 			case leaseSent:
 				again(i, j, call{Kind: callLease, Token: r.Token})
 			case fillSent:
-				again(i, j, call{Kind: callFill, Token: r.Token, Seq: r.LeaseSeq, Ver: r.Ver})
+				again(i, j, call{Kind: callFill, Token: r.Token, Seq: r.LeaseSeq, Ver: r.Ver, Stamp: r.Tag.Mark.AsOf})
 			default:
 			}
 		}

@@ -35,6 +35,8 @@ func (g *generator) flying(i, j int) {
 		if !g.locked(from) {
 			g.land(i, j)
 		}
+	case snapping, tagJudge, tagPending, tagSent, tagStamp:
+		g.judging(i, j)
 	default: // waiting: the other reader's flight moves it on
 	}
 }
@@ -45,7 +47,7 @@ func (g *generator) flying(i, j int) {
 func (g *generator) askPending(i, j int) {
 	s, in := g.from, &g.from.Instance[i]
 	kind := g.Kinds[i][j]
-	if e := &in.Entry; kind != Force && e.Ver != 0 && !g.dead(s, e.Doomed) && in.Odd == 0 && g.valid(in, &e.Mark) {
+	if e := &in.Entry; kind != Force && e.Ver != 0 && !g.dead(s, e.Doomed) && in.Odd == 0 && g.valid(in, &e.Mark) && g.tagValid(&in.Tag, &e.Tag) {
 		_, _, r := g.reader(Look, i, j)
 		g.take(r, e)
 		r.Local = 1
@@ -74,7 +76,7 @@ func (g *generator) alone(n *State, i, j int) {
 		return
 	}
 	r.Token, r.Refuse, r.LeaseSeq, r.Leased = 0, 0, 0, 0
-	r.Seq, r.VTok, r.VSeq, r.Ver, r.Stamp = 0, 0, 0, 0, stamp{}
+	r.Seq, r.VTok, r.VSeq, r.Ver, r.Stamp, r.Tag = 0, 0, 0, 0, stamp{}, tagReader{}
 	r.PC = detach
 }
 
@@ -110,7 +112,10 @@ func (g *generator) get(i, j int) {
 //go:norace
 func (g *generator) getFrom(from *redis, i, j int) {
 	_, _, r := g.reader(RunGet, i, j)
-	r.Seq, r.Ver, r.VTok, r.VSeq = from.Seq, from.Ver, from.VTok, from.VSeq
+	r.Seq, r.Ver, r.VTok, r.VSeq, r.Tag.Stamp = from.Seq, from.Ver, from.VTok, from.VSeq, from.VTag
+	if from.Ver != 0 && g.below(from) {
+		r.Ver, r.VTok, r.VSeq, r.Tag.Stamp = 0, 0, 0, 0
+	}
 	r.PC = getDone
 }
 
@@ -133,6 +138,11 @@ func (g *generator) takeValue(i, j int) {
 			g.alone(n, i, j)
 			return
 		}
+		if g.Tagged {
+			r.Doomed, r.Mark = doomed, m
+			g.markTag(in, r)
+			return
+		}
 		r.Tier, r.Doomed, r.Mark = 1, doomed, m
 		r.Token, r.Refuse, r.Seq, r.VTok, r.VSeq = 0, 0, 0, 0, 0
 		r.PC = keep
@@ -142,7 +152,7 @@ func (g *generator) takeValue(i, j int) {
 		g.fails(n, i, j)
 		return
 	}
-	r.Refuse, r.Seq, r.VTok, r.VSeq, r.Ver = 0, 0, 0, 0, 0
+	r.Refuse, r.Seq, r.VTok, r.VSeq, r.Ver, r.Tag = 0, 0, 0, 0, 0, tagReader{}
 	if worthless {
 		r.Refuse = token
 	}
@@ -199,11 +209,11 @@ func (g *generator) lease(i, j int) {
 	reply, seq := g.runLease(n, r.Token, r.Refuse)
 	switch reply {
 	case leaseHit:
-		r.Seq, r.Ver, r.VTok, r.VSeq = seq, n.Redis.Ver, n.Redis.VTok, n.Redis.VSeq
+		r.Seq, r.Ver, r.VTok, r.VSeq, r.Tag.Stamp = seq, n.Redis.Ver, n.Redis.VTok, n.Redis.VSeq, n.Redis.VTag
 		r.PC = getDone
 	case leaseGranted:
 		r.LeaseSeq, r.Leased, r.Refuse = seq, 1, 0
-		r.PC = loading
+		r.PC = g.afterGrant()
 	case leaseBusy:
 		g.out = g.out[:len(g.out)-1] // it asks again
 	}
@@ -223,9 +233,14 @@ func (g *generator) lease(i, j int) {
 //go:norace
 func (g *generator) tryFill(i, j int) {
 	n, in, r := g.reader(TryFill, i, j)
+	g.label(in, r)
 	if in.Queue.Queued == 1 && g.on(PendingFillsNoRedis) {
 		g.release(n, r)
 		r.PC = land
+		return
+	}
+	if !g.storable(&in.Tag, &r.Tag.Mark) {
+		g.keepAlone(n, r)
 		return
 	}
 	r.PC = fillSent
@@ -249,6 +264,9 @@ func (g *generator) fill(i, j int) {
 		n, _, r := g.reader(RunFill, i, j)
 		stored := g.runFill(n, r.Token, r.LeaseSeq, r.Ver, g.Kinds[i][j] == Force)
 		r.PC = keep
+		if stored {
+			n.Redis.VTag = r.Tag.Mark.AsOf
+		}
 		switch {
 		case stored, !g.on(RejectedLoadIsNotKept):
 			r.Mark = r.Stamp.at(n.Redis.Seq)
@@ -262,7 +280,7 @@ func (g *generator) fill(i, j int) {
 		n, _, r := g.reader(GiveUpFill, i, j)
 		if !g.cutOff(i) {
 			n.Left.Timeouts--
-			if !n.late(call{Kind: callFill, Token: r.Token, Seq: r.LeaseSeq, Ver: r.Ver}) {
+			if !n.late(call{Kind: callFill, Token: r.Token, Seq: r.LeaseSeq, Ver: r.Ver, Stamp: r.Tag.Mark.AsOf}) {
 				g.out = g.out[:len(g.out)-1]
 				return
 			}
@@ -282,6 +300,7 @@ func (g *generator) loadAlone(i, j int) {
 	n, in, r := g.reader(LoadAlone, i, j)
 	r.Stamp = g.stampNow(in)
 	r.Mark = r.Stamp.alone(in)
+	r.Tag = tagReader{Mark: g.snapshotNow(in)}
 	r.Ver = n.Origin
 	r.PC = keep
 }
@@ -291,8 +310,8 @@ func (g *generator) loadAlone(i, j int) {
 //go:norace
 func (g *generator) keepCopy(i, j int) {
 	_, in, r := g.reader(Keep, i, j)
-	e := entry{Ver: r.Ver, Doomed: r.Doomed, Mark: r.Mark}
-	if g.supersedes(&e, &in.Entry) {
+	e := entry{Ver: r.Ver, Doomed: r.Doomed, Mark: r.Mark, Tag: r.Tag.Mark}
+	if g.markedTag(&e) && g.supersedes(&e, &in.Entry) {
 		in.Entry = e
 	}
 	r.PC = land
@@ -317,9 +336,12 @@ func (g *generator) land(i, j int) {
 	}
 	if o := &in.Readers[1-j]; o.PC == waiting {
 		o.Ver, o.Tier, o.Doomed, o.Mark, o.Stamp, o.Local = r.Ver, r.Tier, r.Doomed, r.Mark, r.Stamp, r.Local
+		o.Tag = r.Tag
 		o.PC = joined
 	}
 	switch {
+	case !g.leaderTakes(in, r):
+		r.again()
 	case !g.on(LeaderChecksFences), g.exhausted(r), g.passes(in, &r.Stamp), g.valid(in, &r.Mark):
 		g.returns(n, i, j)
 	default:

@@ -73,6 +73,8 @@ func (g *generator) all() {
 		g.hearing(i)
 		g.writing(i)
 		g.retrying(i)
+		g.tagging(i)
+		g.hearingClear(i)
 		for j := range in.Readers {
 			if g.Kinds[i][j] != None {
 				g.reading(i, j)
@@ -91,7 +93,7 @@ func (g *generator) all() {
 func (g *generator) hurried(s *State) bool {
 	for i := range g.Instances {
 		in := &s.Instance[i]
-		if g.probeHurries(s, i) || g.writerHurries(i, in) || g.readerHurries(in, 0) || g.readerHurries(in, 1) {
+		if g.probeHurries(s, i) || g.writerHurries(i, in) || g.readerHurries(in, 0) || g.readerHurries(in, 1) || g.tagHurries(in) {
 			return true
 		}
 	}
@@ -112,7 +114,7 @@ func (g *generator) writerHurries(i int, in *instance) bool {
 //go:norace
 func (g *generator) readerHurries(in *instance, j int) bool {
 	switch in.Readers[j].PC {
-	case begin, askPending, loaded, keep:
+	case begin, askPending, loaded, keep, tagJudge, tagPending:
 		return !g.SlowFlights
 	case land:
 		return !g.SlowFlights && !g.locked(in)
@@ -136,6 +138,8 @@ func (g *generator) hurry() bool {
 			g.reading(i, 0)
 		case g.readerHurries(in, 1):
 			g.reading(i, 1)
+		case g.tagHurries(in):
+			g.probingTag(i)
 		default:
 			continue
 		}
@@ -178,6 +182,7 @@ func (g *generator) initial() State {
 			in.Stripe = begun // the last invalidation was the key's
 		}
 	}
+	g.initialTags(&s)
 	g.canonical(&s)
 	return s
 }

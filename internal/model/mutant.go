@@ -1,5 +1,7 @@
 package model
 
+import "slices"
+
 // Mutant says what the absence of a rule breaks.
 type Mutant struct {
 	Rule     Rule
@@ -15,7 +17,7 @@ type Mutant struct {
 // Mutants lists all rules. Those of [Holes] are left out there as the code
 // leaves them out.
 func Mutants() []Mutant {
-	return append(missed(), redundant()...)
+	return slices.Concat(missed(), redundant(), tagMissed(), tagRedundant())
 }
 
 // missed are the rules whose absence breaks something.
@@ -96,8 +98,6 @@ func redundant() []Mutant {
 			"and a later invalidation is heard, or missed and noticed, like any other; it bounds what depends on a Redis that nobody could ask"},
 		{Rule: PendingFillsNoRedis, Scenario: "queue and loads", Redundant: "what such a fill stores is removed by the queued invalidation, " +
 			"and until then no Delete has been confirmed that it is older than; it spares other instances an old value"},
-		{Rule: RetryRaisesBeforeLeaving, Scenario: "queue", Redundant: "queueing has voided all copies by count, " +
-			"and who has stamped since has found the key pending until the invalidation had run, and read Redis only after"},
 		{Rule: AcknowledgedIsReplayed, Scenario: "failover", Redundant: "values from before a failover end with the grace anyway; " +
 			"replaying ends them sooner, as a rule within milliseconds"},
 		{Rule: LocalDeleteForgets, Scenario: "fills", Redundant: "who joins a flight that began before a Delete here discards what it brings; " +

@@ -55,12 +55,8 @@ func TestASetHasRoomForEveryRule(t *testing.T) {
 
 // The names are a list beside the constants, so that they can be told apart.
 func TestRulesAreNamedAsTheyAreDeclared(t *testing.T) {
-	f, err := parser.ParseFile(token.NewFileSet(), "rule.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var names []string
-	ast.Inspect(f, func(n ast.Node) bool {
+	inspect := func(n ast.Node) bool {
 		if spec, ok := n.(*ast.ValueSpec); ok && spec.Names[0].IsExported() {
 			names = append(names, spec.Names[0].Name)
 			if spec.Doc == nil {
@@ -68,7 +64,14 @@ func TestRulesAreNamedAsTheyAreDeclared(t *testing.T) {
 			}
 		}
 		return true
-	})
+	}
+	for _, file := range []string{"rule.go", "tagrule.go"} {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, inspect)
+	}
 	if len(names) != int(ruleCount) {
 		t.Fatalf("%d rules are declared, and there are %d", len(names), ruleCount)
 	}

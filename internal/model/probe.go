@@ -5,7 +5,7 @@ package model
 //
 //go:norace
 func (g *generator) probing(i int) {
-	if !g.Probes[i] {
+	if !g.Probes[i] || g.Vouched {
 		return
 	}
 	from := &g.from.Instance[i]

@@ -121,7 +121,7 @@ func (g *generator) check(s *State) Property {
 	}
 	if s.Redis.Ver != 0 {
 		for k := int(s.Redis.Ver); k < maxVersions; k++ {
-			if a := &s.Acks[k]; a.Who != 0 && a.Lossy == 0 {
+			if a := &s.Acks[k]; a.Who != 0 && a.Lossy == 0 && g.upheld(s, k+1) {
 				return G2
 			}
 		}

@@ -89,7 +89,7 @@ func (g *generator) arrive(i, j int) {
 		g.look(n, i, j, look1)
 		return
 	}
-	if g.valid(in, &e.Mark) {
+	if g.valid(in, &e.Mark) && g.tagValid(&in.Tag, &e.Tag) {
 		g.take(r, e)
 		g.returns(n, i, j)
 	}
@@ -98,6 +98,7 @@ func (g *generator) arrive(i, j int) {
 //go:norace
 func (g *generator) take(r *reader, e *entry) {
 	r.Ver, r.Mark, r.Doomed, r.Tier = e.Ver, e.Mark, e.Doomed, 1
+	r.Tag.Mark = e.Tag
 }
 
 // look is one load of Valid.
@@ -204,6 +205,8 @@ func (g *generator) acceptByLease(i, j int) {
 	switch {
 	case r.Own == 1 && g.exhausted(r):
 		g.returns(n, i, j)
+	case !g.joinerTakes(in, r):
+		r.again()
 	case !g.on(JoinLeaseBeforeFences) && !g.fresh(in, r):
 		r.again()
 	case g.on(JoinLeaseBeforeFences) && !g.vouched(in, r):

@@ -25,13 +25,13 @@ func (g *generator) retrying(i int) {
 		if !g.cutOff(i) {
 			n := g.next(RunRetry, i, 0)
 			q := &n.Instance[i].Queue
-			q.Seq = g.runInvalidate(n)
+			q.Seq = g.runQueued(n, q)
 			q.PC = retryDone
 		}
 		if g.from.Left.Timeouts > 0 {
 			n := g.next(GiveUpRetry, i, 0)
 			n.Left.Timeouts--
-			n.late(call{Kind: callInvalidate})
+			n.late(from.Queue.late())
 			q := &n.Instance[i].Queue
 			q.PC, q.Since, q.Readded = idle, position{}, 0
 		}
@@ -52,11 +52,11 @@ func (g *generator) finishRetry(i int, first bool) {
 	in := &n.Instance[i]
 	q := &in.Queue
 	if first == g.on(RetryRaisesBeforeLeaving) {
-		g.invalidated(in, q.Seq, q.Since)
+		g.retried(in)
 	} else {
 		g.out[len(g.out)-1].Action.Kind = LeaveQueue
 		if q.Readded == 0 || !g.on(ReaddedStays) {
-			q.Queued = 0
+			q.Queued, q.Whole = 0, 0
 		}
 	}
 	q.PC = retryLeave

@@ -159,10 +159,13 @@ const (
 	// DeleteVoids: a writer voids its copies and flights of the key whatever number it got.
 	DeleteVoids
 
-	ruleCount
+	coreRules
 )
 
-var ruleNames = [ruleCount]string{
+// ruleCount is the number of all rules; those about tags are in a file of their own.
+const ruleCount = afterTagRules
+
+var ruleNames = [coreRules]string{
 	"InvalidateRemovesValue", "InvalidateRemovesLease", "InvalidateCounts", "GrantIsExclusive", "ReleaseComparesToken",
 	"FillNeedsLease", "FillComparesToken", "FillComparesSequence", "FillCountsReplacing", "BeginInvalidates", "LostSequenceGrows",
 	"CopyNeedsLease", "LeaseBeforeFences", "GenerationLast", "StripeVoids", "FloorVoids", "GenerationVoids",
@@ -181,8 +184,11 @@ var ruleNames = [ruleCount]string{
 
 // String returns the name of the rule.
 func (r Rule) String() string {
-	if r < ruleCount {
+	switch {
+	case r < coreRules:
 		return ruleNames[r]
+	case r < afterTagRules:
+		return tagRuleNames[r-coreRules]
 	}
 	return "Rule(" + strconv.Itoa(int(r)) + ")"
 }

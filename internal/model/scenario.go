@@ -46,6 +46,11 @@ type Scenario struct {
 	Unheard     bool  // also if not everybody has heard it
 	RecordStays bool  // and the partition's epoch does not go with it
 
+	Tagged   bool  // the value has a tag, in another partition
+	TagBegun uint8 // first number of that one's sequence. Defaults to 1
+	Batch    bool  // reads ask for the tags of all their values at once
+	Vouched  bool  // the key's partition is confirmed all the time, whatever was heard
+
 	Budget Budget
 }
 
@@ -55,5 +60,5 @@ func one(k Kind) [maxReaders]Kind  { return [maxReaders]Kind{k} }
 
 // AsBuilt are the rules that the code follows.
 func AsBuilt() Rules {
-	return RulesOf(AllRules()...).Without(DeleteVoids)
+	return RulesOf(AllRules()...).Without(DeleteVoids, KnownTagPassesAfterPending)
 }

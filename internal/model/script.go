@@ -80,6 +80,9 @@ func (g *generator) runFill(s *State, token, seq, ver uint8, announce bool) (sto
 	if r.Ver != 0 && r.VTok == token {
 		return true // an earlier run has stored it
 	}
+	if seq < r.Clear && g.on(BelowClearIsRefused) {
+		return false
+	}
 	switch {
 	case r.LTok == 0:
 		if g.on(FillNeedsLease) {
@@ -122,7 +125,7 @@ func (g *generator) runLease(s *State, token, refuse uint8) (reply leaseReply, s
 	if lost {
 		g.create(r)
 	}
-	if r.Ver != 0 && !lost && r.VTok != refuse {
+	if r.Ver != 0 && !lost && r.VTok != refuse && !g.below(r) {
 		return leaseHit, r.Seq
 	}
 	if r.LTok == token {

@@ -27,6 +27,8 @@ type State struct {
 	Acks     [maxVersions]ack // of the versions' invalidations, by version-1
 	Left     Budget
 	Messages messages
+	Whole    uint16   // bit s: invalidation s was of the whole partition
+	Tag      tagRedis // the partition of the value's tag
 	Instance [maxInstances]instance
 }
 
@@ -40,6 +42,8 @@ type redis struct {
 	ERun, ESeq uint8 // the partition's epoch: run id, and sequence at which it began
 	EId        uint8 // what tells it from earlier ones
 	EAge       uint8 // ticks since the epoch began
+	Clear      uint8 // T:c:<region>
+	VTag       uint8 // stamp of the value's tag
 }
 
 // call is a request that runs late: its caller has given it up, or it is a
@@ -49,6 +53,7 @@ type call struct {
 	Token uint8
 	Seq   uint8
 	Ver   uint8
+	Stamp uint8 // of the tag
 }
 
 type callKind uint8
@@ -60,6 +65,9 @@ const (
 	callInvalidate
 	callBegin
 	callRelease
+	callTags
+	callUntag
+	callClear
 )
 
 // ack says that the invalidation of a version was confirmed to its writer.
@@ -98,6 +106,7 @@ type entry struct {
 	Ver    uint8
 	Doomed uint8 // it ends with the grace after a failover
 	Mark   mark
+	Tag    tagMark
 }
 
 type instance struct {
@@ -120,6 +129,7 @@ type instance struct {
 	Queue   queue
 	Writer  writer
 	Readers [maxReaders]reader
+	Tag     tagView
 }
 
 type prober struct {
@@ -147,6 +157,7 @@ type queue struct {
 	Seq     uint8
 	Since   position // from before the attempt
 	Ver     uint8    // of a Delete that is being queued
+	Whole   uint8    // a Clear is among them
 }
 
 type writer struct {
@@ -159,6 +170,7 @@ type writer struct {
 	Queue uint8 // 1: it has been queued, the voiding follows
 	Stamp stamp
 	Mark  mark
+	Tag   tagMark
 }
 
 // reader is a caller, and the flight that it leads.
@@ -188,6 +200,7 @@ type reader struct {
 	Local    uint8 // the flight took it from L1
 	Doomed   uint8
 	Mark     mark
+	Tag      tagReader
 }
 
 // Budget is how often something may happen that must have a limit.
@@ -207,6 +220,7 @@ type Budget struct {
 	Failing   uint8 // Deletes by other callers that never reach Redis
 	Forces    uint8 // forced loads
 	Absences  uint8 // reads that find Redis out of reach
+	Tag       TagBudget
 }
 
 // messages are the announcements that were published, by sequence. One that

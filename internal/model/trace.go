@@ -34,8 +34,9 @@ func (a Action) String() string {
 	who := ""
 	name := string(rune('A' + a.Instance))
 	switch {
+	case a.Kind >= CountTag && a.Kind <= RewindTag:
 	case a.Kind == Tick || a.Kind >= InvalidateOther && a.Kind < Isolate && a.Kind != Repeat:
-	case a.Kind >= Arrive && a.Kind <= Accept && a.Kind != Keep:
+	case a.Kind >= Arrive && a.Kind <= Accept && a.Kind != Keep, a.Kind >= TakeSnapshot && a.Kind <= GiveUpTags:
 		who = fmt.Sprintf("%s reader %d ", name, a.Reader+1)
 	default:
 		who = name + " "
@@ -44,10 +45,10 @@ func (a Action) String() string {
 	switch a.Kind {
 	case Tick:
 		text = "a tick passes"
-	case Hear:
+	case Hear, HearTag:
 		text += fmt.Sprintf(" (%d)", a.Arg)
 	case RunLate:
-		text += ": " + [...]string{"", "get-or-lease", "fill", "invalidate", "begin", "release"}[a.Arg]
+		text += ": " + [...]string{"", "get-or-lease", "fill", "invalidate", "begin", "release", "question for the tag", "InvalidateTags", "Clear"}[a.Arg]
 	default:
 	}
 	return text
@@ -67,6 +68,7 @@ func (t Trace) changes(old, now *State) string {
 	add(old.Redis.Ver, r.Ver, fmt.Sprintf("Redis holds %s", version(r.Ver)))
 	add(old.Redis.LTok, r.LTok, fmt.Sprintf("key lease %d‖%d", r.LTok, r.LSeq))
 	add(old.Redis.ESeq, r.ESeq, fmt.Sprintf("T:e %d", r.ESeq))
+	c = append(c, tagChanges(old, now)...)
 	for i := range t.scenario.Instances {
 		c = append(c, instanceChanges(i, &old.Instance[i], &now.Instance[i])...)
 	}
@@ -86,6 +88,7 @@ func instanceChanges(i int, old, now *instance) (c []string) {
 	add(old.Lease, now.Lease, "lease age")
 	add(old.Odd, now.Odd, "rewriting")
 	add(old.Queue.Queued, now.Queue.Queued, "pending")
+	c = append(c, tagViewChanges(name, &old.Tag, &now.Tag)...)
 	if e := &now.Entry; *e != old.Entry {
 		c = append(c, fmt.Sprintf("%s L1 %s", name, e))
 	}

@@ -5,8 +5,10 @@ type Op uint8
 
 // Operations.
 const (
-	Delete Op = iota // commits a new version, then deletes the key
-	Set              // commits a new version, then sets it
+	Delete         Op = iota // commits a new version, then deletes the key
+	Set                      // commits a new version, then sets it
+	InvalidateTags           // commits a new version, then invalidates its tag
+	Clear                    // commits a new version, then clears the region
 )
 
 // writing adds the steps of an instance's writer.
@@ -34,7 +36,9 @@ func (g *generator) writing(i int) {
 		n, w := g.writer(Return, i)
 		g.forget(&n.Instance[i])
 		n.Instance[i].Acked = b2u(g.Replicated && !g.Forgetful)
-		if w.Token != 0 {
+		if w.Token != 0 && !g.storable(&n.Instance[i].Tag, &w.Tag) {
+			n.late(call{Kind: callRelease, Token: w.Token})
+		} else if w.Token != 0 {
 			w.PC = setFill
 			return
 		}
@@ -53,6 +57,7 @@ func (g *generator) writing(i int) {
 		n.Acks[w.Ver-1].Queue = uint8(i + 1) //nolint:gosec // fewer than maxInstances
 		w.done()
 	default:
+		g.clearing(i)
 	}
 }
 
@@ -68,7 +73,7 @@ func (g *generator) writer(kind ActionKind, i int) (*State, *writer) {
 func (s *State) anyoneWrites() bool {
 	for i := range s.Instance {
 		switch s.Instance[i].Writer.PC {
-		case deleteSent, unknown, unknownForget:
+		case deleteSent, unknown, unknownForget, untagSent, untagUnknown, clearSent, clearUnknown:
 			return true
 		default:
 		}
@@ -101,9 +106,11 @@ func (g *generator) commit(i int) {
 	if g.Ops[i][w.Op] == Set {
 		w.Token = n.fresh()
 		w.Stamp = g.stampNow(in)
+		w.Tag = g.snapshotNow(in)
 	}
-	w.Op++
 	w.PC = deleteSent
+	g.commitTagged(in, g.Ops[i][w.Op])
+	w.Op++
 }
 
 //go:norace
@@ -175,6 +182,7 @@ func (g *generator) setFill(i int) {
 	if !g.cutOff(i) {
 		n, w := g.writer(RunSetFill, i)
 		if g.runFill(n, w.Token, w.Seq, w.Ver, false) || !g.on(RejectedSetIsNotKept) {
+			n.Redis.VTag = w.Tag.AsOf
 			w.Mark = w.Stamp.at(n.Redis.Seq)
 			w.PC = keep
 			w.Token, w.Seq, w.Since = 0, 0, position{}
@@ -185,7 +193,7 @@ func (g *generator) setFill(i int) {
 	if g.from.Left.Timeouts > 0 {
 		n, w := g.writer(GiveUpSetFill, i)
 		n.Left.Timeouts--
-		n.late(call{Kind: callFill, Token: w.Token, Seq: w.Seq, Ver: w.Ver})
+		n.late(call{Kind: callFill, Token: w.Token, Seq: w.Seq, Ver: w.Ver, Stamp: w.Tag.AsOf})
 		g.acknowledge(n, i) // an error, but the old value is gone
 	}
 }
@@ -194,7 +202,7 @@ func (g *generator) setFill(i int) {
 func (g *generator) keepSet(i int) {
 	n, w := g.writer(Keep, i)
 	in := &n.Instance[i]
-	e := entry{Ver: w.Ver, Mark: w.Mark}
+	e := entry{Ver: w.Ver, Mark: w.Mark, Tag: w.Tag}
 	if g.supersedes(&e, &in.Entry) {
 		in.Entry = e
 	}
