@@ -56,7 +56,8 @@ const (
 	tagJudge
 	tagPending
 	tagSent
-	tagStamp
+	tagAnswer
+	tagNote
 	untagSent
 	untagDone
 	untagUnknown
@@ -164,6 +165,8 @@ const (
 	LoseTagSequence
 	FlushTag
 	RewindTag
+	ReplicateTag
+	FailTagOver
 
 	// Of a writer that clears.
 	RunClear
@@ -195,6 +198,7 @@ var actionTexts = [actionKinds]string{
 	TakeTagAnswer: "takes the answer about the tag's partition", SettleTag: "raises the floor of the tag's partition, then its lease",
 	HearTag: "hears a message about the tag's partition", CountTag: "somebody invalidates another tag",
 	EvictTag: "Redis forgets the tag", LoseTagSequence: "the tag's partition loses its sequence", FlushTag: "the tag's partition loses everything",
-	RewindTag: "the tag's partition loses everything, and begins anew at 1",
-	RunClear:  "Clear runs", RaiseFloor: "raises its own floor, returns",
+	RewindTag:    "the tag's partition loses everything, and begins anew at 1",
+	ReplicateTag: "the replica of the tag's partition catches up", FailTagOver: "the replica of the tag's partition comes to power",
+	RunClear: "Clear runs", RaiseFloor: "raises its own floor, returns",
 }

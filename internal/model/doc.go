@@ -54,9 +54,10 @@
 //
 // Several keys at once, see below; several tags of a value (each has a mark and a
 // stamp of its own, and all must pass); stripes that tags or keys share (a stripe
-// that is raised or voided for another one voids more); a tag's partition that
-// fails over, and the partition of a tag that is the key's own (then what is lost
-// takes the value with it); a queue that overflows, whose invalidation of all tags of
+// that is raised or voided for another one voids more); a tag in the key's own
+// partition (then what is lost takes the value with it); an old primary of the tag's
+// partition (to ask it for a tag is a write, which it refuses), and the replay of
+// invalidations of tags after a failover; a queue that overflows, whose invalidation of all tags of
 // a partition is like one of each; a clearing that is lost other than with all data,
 // which the assumptions exclude; lives
 // of values other than the grace after a failover, negative entries and other

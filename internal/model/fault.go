@@ -78,6 +78,8 @@ func (g *generator) tick() {
 			}
 		}
 	}
+	g.ageEpoch(&n.Tag.tagPrimary)
+	g.ageEpoch(&n.Tag.Replica)
 	for _, r := range [...]*redis{&n.Redis, &n.Replica} {
 		if r.ESeq > 0 {
 			r.EAge = min(r.EAge+1, g.recovered())
@@ -90,7 +92,7 @@ func (g *generator) tick() {
 //go:norace
 func (g *generator) endsLease() bool {
 	for i := range g.Instances {
-		if in := &g.from.Instance[i]; in.alive() && g.reads(i) && in.Lease >= g.Bound {
+		if in := &g.from.Instance[i]; in.alive() && g.reads(i) && (in.Lease >= g.Bound || g.Tagged && in.Tag.Lease >= g.Bound) {
 			return true
 		}
 	}

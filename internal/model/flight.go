@@ -35,7 +35,7 @@ func (g *generator) flying(i, j int) {
 		if !g.locked(from) {
 			g.land(i, j)
 		}
-	case snapping, tagJudge, tagPending, tagSent, tagStamp:
+	case snapping, tagJudge, tagPending, tagSent, tagAnswer, tagNote:
 		g.judging(i, j)
 	default: // waiting: the other reader's flight moves it on
 	}
@@ -129,7 +129,7 @@ func (g *generator) takeValue(i, j int) {
 	}
 	kind := g.Kinds[i][j]
 	hit := r.Ver != 0 && r.Seq != 0
-	doomed := b2u(r.VSeq < in.Epoch && g.on(EpochEndsValues))
+	doomed := b2u(r.VSeq < in.Epoch && g.on(EpochEndsValues)) | g.tagDoomed(in, r)
 	worthless := hit && (g.dead(n, doomed) || kind == Force)
 	token := r.VTok
 	if hit && !worthless {
@@ -140,7 +140,7 @@ func (g *generator) takeValue(i, j int) {
 		}
 		if g.Tagged {
 			r.Doomed, r.Mark = doomed, m
-			g.markTag(in, r)
+			r.PC = tagNote
 			return
 		}
 		r.Tier, r.Doomed, r.Mark = 1, doomed, m

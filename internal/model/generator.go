@@ -93,7 +93,7 @@ func (g *generator) all() {
 func (g *generator) hurried(s *State) bool {
 	for i := range g.Instances {
 		in := &s.Instance[i]
-		if g.probeHurries(s, i) || g.writerHurries(i, in) || g.readerHurries(in, 0) || g.readerHurries(in, 1) || g.tagHurries(in) {
+		if g.probeHurries(s, i) || g.writerHurries(i, in) || g.readerHurries(in, 0) || g.readerHurries(in, 1) || g.tagHurries(i, in) {
 			return true
 		}
 	}
@@ -114,7 +114,7 @@ func (g *generator) writerHurries(i int, in *instance) bool {
 //go:norace
 func (g *generator) readerHurries(in *instance, j int) bool {
 	switch in.Readers[j].PC {
-	case begin, askPending, loaded, keep, tagJudge, tagPending:
+	case begin, askPending, loaded, keep, tagNote, tagJudge, tagPending:
 		return !g.SlowFlights
 	case land:
 		return !g.SlowFlights && !g.locked(in)
@@ -138,8 +138,8 @@ func (g *generator) hurry() bool {
 			g.reading(i, 0)
 		case g.readerHurries(in, 1):
 			g.reading(i, 1)
-		case g.tagHurries(in):
-			g.probingTag(i)
+		case g.tagHurries(i, in):
+			g.hurryTag(i)
 		default:
 			continue
 		}

@@ -62,7 +62,7 @@ func (g *generator) reader(kind ActionKind, i, j int) (*State, *instance, *reade
 //
 //go:norace
 func (g *generator) dead(s *State, doomed uint8) bool {
-	return doomed == 1 && s.Redis.EAge > g.grace()
+	return doomed&1 == 1 && s.Redis.EAge > g.grace() || doomed&2 == 2 && s.Tag.EAge > g.grace()
 }
 
 // arrive begins a read. It is one step with the first look at L1: what a caller

@@ -60,5 +60,5 @@ func one(k Kind) [maxReaders]Kind  { return [maxReaders]Kind{k} }
 
 // AsBuilt are the rules that the code follows.
 func AsBuilt() Rules {
-	return RulesOf(AllRules()...).Without(DeleteVoids, KnownTagPassesAfterPending)
+	return RulesOf(AllRules()...).Without(DeleteVoids, KnownTagPassesAfterPending, AskedTagNeedsLease, LifeAfterTagMark)
 }

@@ -132,8 +132,9 @@ func longTagScenarios() []*Scenario {
 	return []*Scenario{}
 }
 
-// tagHoles are those about tags. No assumption excludes this one: docs/tags.md says that
-// values are void at once on an instance that has queued the invalidation.
+// tagHoles are those about tags. No assumption excludes them: values are to be void at
+// once on an instance that has queued an invalidation of their tag, and a failover that
+// loses one is to be over with the grace.
 func tagHoles() []Hole {
 	return []Hole{
 		{
@@ -142,6 +143,22 @@ func tagHoles() []Hole {
 				Instances: 1, Kinds: kinds{one(GetOrLoad)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true,
 				Budget: Budget{Timeouts: 1, Others: 2}, SlowFlights: true, Tagged: true,
 			}, G1aPending, []Rule{KnownTagPassesAfterPending},
+		},
+		{
+			&Scenario{
+				Name: "tag failover", Doc: "a failover of the tag's partition loses an acknowledged invalidation",
+				Instances: 2, Kinds: kinds{1: one(Get)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true,
+				Ticks: true, Timely: true, Probes: probes{1: true}, Tagged: true, Vouched: true, SlowFlights: true,
+				Budget: Budget{Tag: TagBudget{Failovers: 1}},
+			}, G1b, []Rule{LifeAfterTagMark},
+		},
+		{
+			&Scenario{
+				Name: "tag unprobed", Doc: "the same, and then an instance asks for the tag, but its probes of the partition do not succeed",
+				Instances: 2, Kinds: kinds{1: one(Get)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true,
+				Ticks: true, Probes: probes{1: true}, Tagged: true, Vouched: true,
+				Budget: Budget{Tag: TagBudget{Failovers: 1}},
+			}, G1b, []Rule{AskedTagNeedsLease, LifeAfterTagMark},
 		},
 	}
 }

@@ -89,13 +89,20 @@ func (g *generator) storable(v *tagView, m *tagMark) bool {
 //go:norace
 func (in *instance) voidTag() { in.eachTagMark(func(m *tagMark) { m.Void = 0 }) }
 
+// newTagGeneration makes everything be of an earlier generation.
+//
+//go:norace
+func (in *instance) newTagGeneration() {
+	in.eachTagMark(func(m *tagMark) { m.Gen = 0 })
+	in.Tag.Since.Gen, in.Tag.Queue.Since.Gen = 0, 0
+}
+
 // rewindTag starts the partition over at a sequence, under a new generation.
 //
 //go:norace
 func (in *instance) rewindTag(seq uint8) {
 	v := &in.Tag
-	in.eachTagMark(func(m *tagMark) { m.Gen = 0 })
-	v.Since.Gen, v.Queue.Since.Gen = 0, 0
+	in.newTagGeneration()
 	v.Stripe, v.Floor, v.Last = 0, seq, seq
 	v.Rewound, v.Probe.Former = 1, 1
 }

@@ -26,6 +26,9 @@ func tagMissed() []Mutant {
 		{Rule: TagStampBeforeAsk, Scenario: "tag asked", Broken: G1aPending},
 		{Rule: TagMarkBeforePending, Scenario: "tag queue", Broken: G1aPending},
 		{Rule: PendingTagIsNotAccepted, Scenario: "tag late", Broken: G1aPending},
+		{Rule: AskedTagNeedsLease, Scenario: "tag unprobed", Broken: G1b},
+		{Rule: EpochEndsTagged, Scenario: "tag failover", Broken: G1b},
+		{Rule: LifeAfterTagMark, Scenario: "tag failover", Broken: G1b},
 		{Rule: KnownTagPassesAfterPending, Scenario: "tag exhausted", Broken: G1aPending},
 		// Of a key nothing breaks: who finds it not pending any more reads Redis after that,
 		// where the value is gone. Of a tag it is the stripe that must tell.

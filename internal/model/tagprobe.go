@@ -36,11 +36,17 @@ func (g *generator) probingTag(i int) {
 			t.create()
 			p.Created = 1
 		}
-		if t.Named == 0 {
-			t.Named = 1
+		switch t.ERun {
+		case t.Run:
+		case 0:
+			t.ERun, t.EAge = t.Run, 0
+			t.EId++
+		default:
+			t.create()
+			t.ERun, t.ESeq, t.EAge = t.Run, t.Seq, 0
 			t.EId++
 		}
-		p.Seq, p.EId, p.PC = t.Seq, t.EId, probeDone
+		p.Seq, p.Run, p.ESeq, p.EId, p.PC = t.Seq, t.Run, t.ESeq, t.EId, probeDone
 	case probeDone:
 		g.takeTagAnswer(i)
 	case probeSettle:
@@ -59,12 +65,14 @@ func (g *generator) takeTagAnswer(i int) {
 	in := &g.next(TakeTagAnswer, i, 0).Instance[i]
 	v := &in.Tag
 	p := &v.Probe
-	lost := v.EId != p.EId
-	v.EId = p.EId
+	replaced, lost := in.newTagPrimary(p)
 	switch {
 	case p.Created == 1, lost:
 		in.rewindTag(p.Seq)
 		*p = tagProber{}
+	case replaced:
+		in.rewindTag(p.Seq)
+		p.Before = min(p.Before, p.Seq) // the next step goes on from there
 	case p.Seq < p.Before:
 		in.rewindTag(p.Seq)
 		v.grant()
@@ -73,6 +81,21 @@ func (g *generator) takeTagAnswer(i int) {
 	default:
 		p.PC = probeSettle
 	}
+}
+
+// newTagPrimary is newPrimary for the tag's partition. (Nothing is replayed: that
+// would only mend sooner what a failover has lost.)
+//
+//go:norace
+func (in *instance) newTagPrimary(p *tagProber) (replaced, lost bool) {
+	v := &in.Tag
+	replaced = p.Run != v.Run
+	lost = p.ESeq == 0 && (v.Epoch != 0 || v.EId != p.EId)
+	if v.Epoch != p.ESeq {
+		in.newTagGeneration()
+	}
+	v.Run, v.Epoch, v.EId = p.Run, p.ESeq, p.EId
+	return replaced, lost
 }
 
 // grant renews the lease and ends the round.
@@ -113,6 +136,7 @@ func (g *generator) hearingTag(i int) {
 //go:norace
 func (g *generator) tagFaults() {
 	from, left := &g.from.Tag, &g.from.Left.Tag
+	g.failTagOver()
 	if from.Seq == 0 {
 		return
 	}
@@ -149,7 +173,32 @@ func (g *generator) tagFaults() {
 //
 //go:norace
 func (t *tagRedis) lose(seq uint8) {
-	t.Seq, t.Tag, t.Named = seq, 0, 0
+	t.tagPrimary = tagPrimary{Seq: seq, EId: t.EId}
+}
+
+// failTagOver is what happens to the primary of the tag's partition.
+//
+//go:norace
+func (g *generator) failTagOver() {
+	from := &g.from.Tag
+	if g.from.Left.Tag.Failovers == 0 {
+		return
+	}
+	if from.Replica != from.tagPrimary {
+		n := g.next(ReplicateTag, 0, 0)
+		n.Tag.Replica = from.tagPrimary
+	}
+	n := g.next(FailTagOver, 0, 0)
+	n.Left.Tag.Failovers--
+	n.Tag.tagPrimary, n.Tag.Replica = from.Replica, tagPrimary{}
+	n.Tag.Run++
+	for k := range n.Acks {
+		if n.Acks[k].Who != 0 {
+			n.Acks[k].Lossy = 1
+		}
+	}
+	// Reads that are under way were promised what is not there any more.
+	n.eachReader(func(r *reader) { r.Nil, r.Bound = 0, 0 })
 }
 
 // tagHeard is allHeard for the tag's partition.
@@ -166,9 +215,19 @@ func (g *generator) tagHeard() bool {
 	return true
 }
 
-// tagHurries reports whether the probe of the tag's partition is to run at once.
+// tagHurries reports whether the probe of the tag's partition, or a writer that
+// nobody reads beside, is to go on at once.
 //
 //go:norace
-func (g *generator) tagHurries(in *instance) bool {
-	return in.Tag.Probe.PC == probeSent && !g.SlowProbes
+func (g *generator) tagHurries(i int, in *instance) bool {
+	return in.Tag.Probe.PC == probeSent && !g.SlowProbes || in.Writer.PC == untagDone && !g.reads(i)
+}
+
+//go:norace
+func (g *generator) hurryTag(i int) {
+	if g.from.Instance[i].Tag.Probe.PC == probeSent {
+		g.probingTag(i)
+	} else {
+		g.untagging(i)
+	}
 }

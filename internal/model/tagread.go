@@ -12,6 +12,9 @@ func (g *generator) judging(i, j int) {
 		_, in, r := g.reader(TakeSnapshot, i, j)
 		r.Tag.Mark = in.Tag.snapshot()
 		r.PC = loading
+	case tagNote:
+		_, in, r := g.reader(MarkTag, i, j)
+		g.markTag(in, r)
 	case tagJudge:
 		_, in, r := g.reader(MarkTag, i, j)
 		g.noteTag(in, r)
@@ -20,11 +23,12 @@ func (g *generator) judging(i, j int) {
 		g.askTagPending(i, j)
 	case tagSent:
 		g.askTag(i, j)
-	case tagStamp: // only where it comes too late
+	case tagAnswer:
 		n, in, r := g.reader(MarkTag, i, j)
-		asOf := r.Tag.Mark.AsOf
-		r.Tag.Mark = in.Tag.stamp()
-		r.Tag.Mark.AsOf = asOf
+		if asOf := r.Tag.Mark.AsOf; !g.on(TagStampBeforeAsk) {
+			r.Tag.Mark = in.Tag.stamp()
+			r.Tag.Mark.AsOf = asOf
+		}
 		g.answerTag(n, i, j)
 	default:
 	}
@@ -38,6 +42,14 @@ func (g *generator) afterGrant() pc {
 		return snapping
 	}
 	return loading
+}
+
+// tagDoomed reports whether a value ends with the grace after a failover of the
+// tag's partition: 2, or 0.
+//
+//go:norace
+func (g *generator) tagDoomed(in *instance, r *reader) uint8 {
+	return b2u(r.Tag.Stamp < in.Tag.Epoch && g.on(EpochEndsTagged)) << 1
 }
 
 // markTag begins to judge a value that Redis has answered with, and which is good
@@ -93,15 +105,15 @@ func (g *generator) askTagPending(i, j int) {
 		r.Tag.Known == 1 && g.on(KnownTagPassesAfterPending) && !g.tagPasses(&in.Tag, &r.Tag.Mark):
 		g.refuseTagged(n, i, j)
 	case r.Tag.Known == 1:
-		r.accept()
+		g.acceptTagged(n, i, j)
 	default:
-		r.Tag.Asked, r.Tag.Last = 0, 1
+		r.Tag.Asked, r.Tag.Last = 0, b2u(g.Batch)
 		r.PC = tagSent
 	}
 }
 
-// askTag asks Redis. What it answers is judged in the same step: nothing but the
-// answer decides.
+// askTag asks Redis. What it answers is judged in the same step, unless others are to
+// come in between.
 //
 //go:norace
 func (g *generator) askTag(i, j int) {
@@ -109,10 +121,10 @@ func (g *generator) askTag(i, j int) {
 	seq, tag := g.runTags(n)
 	refused := tag > r.Tag.Stamp && g.on(AskedTagIsCompared) || seq < r.Tag.Stamp && g.on(AskedTagIncludesStamp)
 	r.Tag.Mark.AsOf, r.Tag.Known, r.Tag.Not = seq, 1, b2u(refused)
-	if g.on(TagStampBeforeAsk) {
-		g.answerTag(n, i, j)
+	if g.SlowFlights || !g.on(TagStampBeforeAsk) {
+		r.PC = tagAnswer
 	} else {
-		r.PC = tagStamp
+		g.answerTag(n, i, j)
 	}
 	if g.from.Left.Timeouts > 0 {
 		n, _, _ := g.reader(GiveUpTags, i, j)
@@ -129,20 +141,34 @@ func (g *generator) askTag(i, j int) {
 //
 //go:norace
 func (g *generator) answerTag(n *State, i, j int) {
-	switch r := &n.Instance[i].Readers[j]; {
-	case r.Tag.Last == 0:
+	in := &n.Instance[i]
+	r := &in.Readers[j]
+	if in.Tag.Lease > g.Bound && g.on(AskedTagNeedsLease) {
+		r.Tag.Not = 1
+	}
+	switch {
+	case g.Batch && r.Tag.Last == 0:
 		r.PC = tagJudge
 	case r.Tag.Not == 1:
 		g.refuseTagged(n, i, j)
 	default:
-		r.accept()
+		g.acceptTagged(n, i, j)
 	}
 }
 
-// accept takes the value that Redis has answered with.
+// acceptTagged takes the value that Redis has answered with.
 //
 //go:norace
-func (r *reader) accept() {
+func (g *generator) acceptTagged(n *State, i, j int) {
+	in := &n.Instance[i]
+	r := &in.Readers[j]
+	if g.on(LifeAfterTagMark) {
+		r.Doomed |= g.tagDoomed(in, r)
+		if g.dead(n, r.Doomed) {
+			g.refuseTagged(n, i, j)
+			return
+		}
+	}
 	r.Tier = 1
 	r.Token, r.Refuse, r.Seq, r.VTok, r.VSeq = 0, 0, 0, 0, 0
 	r.Tag = tagReader{Mark: r.Tag.Mark}

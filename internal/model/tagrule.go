@@ -51,6 +51,8 @@ const (
 	AskedTagIsCompared
 	// AskedTagIncludesStamp: and the sequence not below it.
 	AskedTagIncludesStamp
+	// AskedTagNeedsLease: nor is the answer used where the partition has no live lease.
+	AskedTagNeedsLease
 	// TagStampBeforeAsk: the stamp for the answer is taken before Redis is asked.
 	TagStampBeforeAsk
 	// TagMarkBeforePending: a tag's mark or stamp is taken before the question whether an invalidation of it is pending.
@@ -59,6 +61,10 @@ const (
 	PendingTagIsNotAccepted
 	// KnownTagPassesAfterPending: what an instance has said by itself, or has been told before it asked that, still holds after it has asked.
 	KnownTagPassesAfterPending
+	// EpochEndsTagged: a value with a stamp from before a failover of the tag's partition dies with the grace.
+	EpochEndsTagged
+	// LifeAfterTagMark: what is left of a value's life is worked out after its tag's mark or stamp was taken.
+	LifeAfterTagMark
 	// LeaderChecksTags: who leads a flight discards what it brought if its tag was invalidated meanwhile.
 	LeaderChecksTags
 	// JoinChecksTags: so does who joins it.
@@ -92,8 +98,8 @@ var tagRuleNames = [afterTagRules - coreRules]string{
 	"SnapshotBeforeLoad", "SnapshotSeesVoidings", "StoreNeedsTagGeneration", "StoreNeedsTagLease", "PendingTagIsNotStored",
 	"UnstorableIsDetached", "CopyNeedsTagLease", "TagStripeVoids", "TagFloorVoids", "TagGenerationVoids",
 	"KnownTagNeedsLease", "KnownTagPassesStripe", "KnownTagPassesFloor", "KnownTagWasHeard", "KnownTagIsConfirmed",
-	"KnownTagIsAsOldAsLease", "AskedTagIsCompared", "AskedTagIncludesStamp", "TagStampBeforeAsk", "TagMarkBeforePending",
-	"PendingTagIsNotAccepted", "KnownTagPassesAfterPending", "LeaderChecksTags", "JoinChecksTags", "JoinNeedsTagLease", "UntagRaisesStripe",
+	"KnownTagIsAsOldAsLease", "AskedTagIsCompared", "AskedTagIncludesStamp", "AskedTagNeedsLease", "TagStampBeforeAsk", "TagMarkBeforePending",
+	"PendingTagIsNotAccepted", "KnownTagPassesAfterPending", "EpochEndsTagged", "LifeAfterTagMark", "LeaderChecksTags", "JoinChecksTags", "JoinNeedsTagLease", "UntagRaisesStripe",
 	"ClearCounts", "ClearIsWritten", "BelowClearIsMiss", "BelowClearIsRefused", "ClearRaisesFloor", "UnknownClearVoids",
 	"WholeMessageRaisesFloor",
 }

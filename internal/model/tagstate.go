@@ -6,13 +6,20 @@ package model
 
 // tagRedis is the partition of the tag.
 type tagRedis struct {
-	Seq, Top uint8 // sequence, and the highest that there ever was
-	Tag      uint8 // T:t:<tag>: number of the last invalidation; 0: Redis does not know the tag
-	Named    uint8 // the partition has an epoch
-	EId      uint8 // what tells it from earlier ones
+	tagPrimary
+	Replica tagPrimary // what a failover would bring to power
+	Top     uint8      // highest number that there ever was
+	Run     uint8      // run id
 
 	Messages tagMessages
 	Acks     uint8 // bit k: version k was confirmed by InvalidateTags
+}
+
+type tagPrimary struct {
+	Seq        uint8
+	Tag        uint8 // T:t:<tag>: number of the last invalidation; 0: Redis does not know the tag
+	ERun, ESeq uint8 // the epoch, as in redis
+	EId, EAge  uint8
 }
 
 // tagMessages are the announcements, as [messages] are.
@@ -34,7 +41,7 @@ type tagView struct {
 	Stripe, Floor, Last uint8
 	Lease               uint8 // age
 	Rewound             uint8 // no probe that was sent since the stripes were emptied has confirmed the partition
-	EId                 uint8 // the epoch that it knows
+	Run, Epoch, EId     uint8 // what the prober knows, as in instance
 	Probe               tagProber
 	Queue               queue
 	Since               position // of the writer's invalidation
@@ -46,6 +53,8 @@ type tagProber struct {
 	Before  uint8
 	Seq     uint8
 	Created uint8
+	Run     uint8
+	ESeq    uint8
 	EId     uint8
 	Former  uint8 // the stripes were emptied after it was sent
 }
@@ -67,6 +76,7 @@ type TagBudget struct {
 	Losses    uint8 // of the sequence alone
 	Flushes   uint8 // of all that the partition has
 	Rewinds   uint8 // the same, and the sequence begins anew at a low number
+	Failovers uint8
 }
 
 // eachTagMark calls f for everything on an instance that carries a generation and
@@ -90,12 +100,15 @@ func (g *generator) initialTags(s *State) {
 		return
 	}
 	begun := max(1, g.TagBegun)
-	s.Tag = tagRedis{Seq: begun, Top: begun, Tag: begun, Named: 1, EId: 1}
+	s.Tag = tagRedis{tagPrimary: tagPrimary{Seq: begun, Tag: begun, ERun: 1, EId: 1}, Top: begun, Run: 1}
+	if s.Left.Tag.Failovers > 0 {
+		s.Tag.Replica = s.Tag.tagPrimary
+	}
 	if s.Redis.Ver != 0 {
 		s.Redis.VTag = begun
 	}
 	for i := range g.Instances {
-		s.Instance[i].Tag = tagView{Stripe: begun, Floor: 1, Last: begun, EId: 1}
+		s.Instance[i].Tag = tagView{Stripe: begun, Floor: 1, Last: begun, Run: 1, EId: 1}
 	}
 }
 
@@ -133,4 +146,21 @@ func (g *generator) ageTags(in *instance, age func(*uint8)) {
 			age(&m.T0)
 		}
 	})
+}
+
+// ageEpoch lets a tick pass for an epoch that began with a failover.
+//
+//go:norace
+func (g *generator) ageEpoch(t *tagPrimary) {
+	if t.ESeq > 0 {
+		t.EAge = min(t.EAge+1, g.recovered())
+	}
+}
+
+// tagRecovered reports whether the fleet has recovered from a failover of the tag's
+// partition.
+//
+//go:norace
+func (g *generator) tagRecovered(s *State) bool {
+	return g.Tagged && s.Tag.EAge >= g.recovered() && s.Tag.ERun == s.Tag.Run
 }

@@ -34,7 +34,7 @@ func (a Action) String() string {
 	who := ""
 	name := string(rune('A' + a.Instance))
 	switch {
-	case a.Kind >= CountTag && a.Kind <= RewindTag:
+	case a.Kind >= CountTag && a.Kind <= FailTagOver:
 	case a.Kind == Tick || a.Kind >= InvalidateOther && a.Kind < Isolate && a.Kind != Repeat:
 	case a.Kind >= Arrive && a.Kind <= Accept && a.Kind != Keep, a.Kind >= TakeSnapshot && a.Kind <= GiveUpTags:
 		who = fmt.Sprintf("%s reader %d ", name, a.Reader+1)
