@@ -17,9 +17,9 @@ func untagScenarios() []*Scenario {
 			Budget: Budget{Tag: TagBudget{Others: 1}},
 		},
 		{
-			Name: "tag bound and loads", Doc: "one instance invalidates a tag, another one loads, which takes longer than the bound",
+			Name: "tag bound and loads", Doc: "one instance invalidates a tag, another one loads, which takes longer than the bound; its probes succeed",
 			Instances: 2, Kinds: kinds{1: one(GetOrLoad)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true,
-			Ticks: true, Probes: probes{1: true}, Monotone: true, Tagged: true, Vouched: true,
+			Ticks: true, Timely: true, Probes: probes{1: true}, Monotone: true, Tagged: true, Vouched: true,
 		},
 		{
 			Name: "tag fills", Doc: "two instances read, load and invalidate the tag",
@@ -129,7 +129,49 @@ func clearScenarios() []*Scenario {
 
 // longTagScenarios are larger forms.
 func longTagScenarios() []*Scenario {
-	return []*Scenario{}
+	return []*Scenario{
+		{
+			Name: "tag and key", Doc: "one instance invalidates the tag, then deletes the key, another one reads; nothing is known of either partition but what its own probes say",
+			Instances: 2, Kinds: kinds{1: one(Get)}, Ops: ops{{InvalidateTags, Delete}}, Bound: 1, Warm: true,
+			Ticks: true, Probes: probes{1: true}, Monotone: true, Tagged: true,
+		},
+		{
+			Name: "long tag bound", Doc: "one instance invalidates a tag twice, another one reads; something else in the tag's partition is invalidated",
+			Instances: 2, Kinds: kinds{1: one(Get)}, Ops: ops{{InvalidateTags, InvalidateTags}}, Bound: 1, Warm: true,
+			Ticks: true, Probes: probes{1: true}, Monotone: true, Tagged: true, Vouched: true,
+			Budget: Budget{Tag: TagBudget{Others: 1}},
+		},
+		{
+			Name: "long tag loads", Doc: "two instances load, one invalidates the tag; messages come",
+			Instances: 2, Kinds: kinds{one(GetOrLoad), one(GetOrLoad)}, Ops: ops{{InvalidateTags}}, Bound: 1,
+			Monotone: true, Tagged: true,
+		},
+		{
+			Name: "long tag queue", Doc: "InvalidateTags fails twice and is sent again; something else in the partition is invalidated",
+			Instances: 1, Kinds: kinds{one(Get)}, Ops: ops{{InvalidateTags, InvalidateTags}}, Bound: 1, Warm: true,
+			Budget: Budget{Timeouts: 2, Tag: TagBudget{Others: 1}}, SlowFlights: true, Tagged: true,
+		},
+		{
+			Name: "long tag joins", Doc: "readers join flights that began before their tag was invalidated here or elsewhere",
+			Instances: 2, Kinds: kinds{pair(Get)}, Ops: ops{{InvalidateTags}, {InvalidateTags}}, Bound: 1, Warm: true,
+			Ticks: true, Tagged: true, Vouched: true,
+		},
+		{
+			Name: "long tag flights", Doc: "two readers of an instance meet in the air, while the tag is invalidated elsewhere",
+			Instances: 2, Kinds: kinds{{Get, GetOrLoad}, one(GetOrLoad)}, Ops: ops{1: {InvalidateTags}}, Bound: 1, Warm: true,
+			Monotone: true, Tagged: true,
+			Budget: Budget{Drops: 1},
+		},
+		{
+			Name: "long clear", Doc: "one instance clears, one deletes, one loads, both read; messages come",
+			Instances: 2, Kinds: kinds{one(Get), one(GetOrLoad)}, Ops: ops{{Clear}, {Delete}}, Bound: 1, Monotone: true,
+		},
+		{
+			Name: "long batch", Doc: "what a batch has read is judged by what Redis has said of the tags before; two invalidations fail",
+			Instances: 1, Kinds: kinds{one(Get)}, Ops: ops{{InvalidateTags, InvalidateTags}}, Bound: 1, Warm: true,
+			Budget: Budget{Timeouts: 2, Tag: TagBudget{Others: 1}}, SlowFlights: true, Tagged: true, Batch: true,
+		},
+	}
 }
 
 // tagHoles are those about tags. No assumption excludes them: values are to be void at
