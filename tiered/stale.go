@@ -47,7 +47,10 @@ func (s *staleness) bar(hash uint64) *atomic.Int64 { return &s.bars[hash>>32%bar
 // last.
 func (s *staleness) raise(hash uint64, now int64) {
 	bar := s.bar(hash)
-	for was := bar.Load(); was < now && !bar.CompareAndSwap(was, now); was = bar.Load() {
+	for {
+		if was := bar.Load(); was >= now || bar.CompareAndSwap(was, now) {
+			return
+		}
 	}
 }
 
