@@ -360,3 +360,45 @@ func TestAStackDoesNotStand(t *testing.T) {
 		}
 	}
 }
+
+// A Clear concerns every key.
+func TestAnErrorEndsWithClear(t *testing.T) {
+	for name, n := range map[string]*tiered.Node{"local": local(t), "shared": instances(t, redistest.Mini(t), 1)[0]} {
+		t.Run(name, func(t *testing.T) {
+			r := region(t, n, tiered.Config[int]{Name: "items", ErrorTTL: func(error) time.Duration { return time.Hour }})
+			s := &source[int]{err: errDown}
+			if _, err := r.GetOrLoad(t.Context(), "k", s.load); !errors.Is(err, errDown) {
+				t.Fatal(err)
+			}
+			s.err, s.value = nil, 7
+			succeeds(t, r.Clear(t.Context()))
+			if v, err := r.GetOrLoad(t.Context(), "k", s.load); v != 7 || err != nil {
+				t.Errorf("after Clear: %v, %v", v, err)
+			}
+		})
+	}
+}
+
+// A Delete that comes while Config.ErrorTTL is being asked finds no error yet.
+func TestAnErrorEndsWithADeleteThatIsQuicker(t *testing.T) {
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTL: func(error) time.Duration {
+		close(asked)
+		<-goOn
+		return time.Hour
+	}})
+	s := &source[int]{err: errDown}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = r.GetOrLoad(context.Background(), "k", s.load)
+	}()
+	<-asked
+	succeeds(t, r.Delete(t.Context(), "k"))
+	close(goOn)
+	<-done
+	s2 := &source[int]{value: 7}
+	if v, err := r.GetOrLoad(t.Context(), "k", s2.load); v != 7 || err != nil {
+		t.Errorf("after the Delete: %v, %v", v, err)
+	}
+}

@@ -351,9 +351,8 @@ func TestWarmSurvivesPanicsOfLoads(t *testing.T) {
 	}
 	broken.on.Store(true)
 	got, err = r.Warm(t.Context(), slices.Values(manyNames(50)), load, tiered.Warming{Batch: 25})
-	panicked = nil
-	if got.Failed == 0 || got.Keys != 50 || !errors.As(err, &panicked) || panicked.Value != "observed" {
-		t.Errorf("an observer: got %+v, %v", got, err)
+	if got.Failed != 0 || got.Keys != 50 || err != nil {
+		t.Errorf("an observer that panics: got %+v, %v, want nobody to notice", got, err)
 	}
 }
 
