@@ -156,3 +156,26 @@ func ExampleRegion_Clear() {
 	// cleared: <nil>
 	// doppio: not found
 }
+
+// A tool clears a region of which it knows only the name.
+func TestNodeClear(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		nodes := instances(t, b, 2)
+		items := region(t, nodes[0], tiered.Config[int]{Name: "items", Jitter: -1})
+		s := &source[int]{value: 1}
+		_, _, _ = read(t, items, "k", s)
+		succeeds(t, nodes[1].Clear(t.Context(), "items"))
+		eventually(t, "the region is empty", func() bool {
+			_, err := items.Get(t.Context(), "k")
+			return errors.Is(err, tiered.ErrNotFound)
+		})
+		for _, name := range []string{"", "a:b"} {
+			if err := nodes[1].Clear(t.Context(), name); !errors.Is(err, tiered.ErrInvalidOption) {
+				t.Errorf("Clear of %q: %v", name, err)
+			}
+		}
+	})
+	if err := (*tiered.Node)(nil).Clear(t.Context(), "items"); err == nil {
+		t.Error("a nil node clears")
+	}
+}

@@ -70,3 +70,43 @@ func (l *Loading[K, V]) boxed(k K) loadFunc {
 		return v, "", err
 	}
 }
+
+// Key is the string under which the region has k.
+func (l *Loading[K, V]) Key(k K) string {
+	if l == nil || l.key == nil {
+		return "" // an invalid key
+	}
+	return l.key(k)
+}
+
+// Ref names k for [Node.Delete].
+func (l *Loading[K, V]) Ref(k K) Ref {
+	if l == nil {
+		return Ref{}
+	}
+	return l.region.Ref(l.Key(k))
+}
+
+// Expire is [Region.Expire] with the bound key function.
+func (l *Loading[K, V]) Expire(ctx context.Context, keys ...K) error {
+	names, err := l.names(keys)
+	if err != nil {
+		return err
+	}
+	return l.region.Expire(ctx, names...)
+}
+
+// names are the strings of keys.
+func (l *Loading[K, V]) names(keys []K) ([]string, error) {
+	switch {
+	case l == nil || l.region == nil:
+		return nil, errNilRegion
+	case l.key == nil:
+		return nil, errNilKey
+	}
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = l.key(k)
+	}
+	return names, nil
+}

@@ -255,3 +255,38 @@ func TestCoalescingSharesLoadsWithBatches(t *testing.T) {
 		t.Errorf("loads of %v", calls)
 	}
 }
+
+// What a region does with strings a Loading does with keys.
+func TestLoadingNamesKeys(t *testing.T) {
+	n := local(t)
+	r := region(t, n, tiered.Config[string]{Name: "items", StaleFor: time.Hour})
+	value := "1"
+	l := tiered.Bind(r, strconv.Itoa, func(context.Context, int) (string, error) { return value, nil })
+	is := func(want string) {
+		t.Helper()
+		if v, err := l.Get(t.Context(), 7); err != nil || v != want {
+			t.Errorf("got %q, %v, want %q", v, err, want)
+		}
+	}
+	is("1")
+	if l.Key(7) != "7" || l.Ref(7) != r.Ref("7") {
+		t.Errorf("key %q, ref %v", l.Key(7), l.Ref(7))
+	}
+	value = "2"
+	succeeds(t, l.Expire(t.Context(), 7))
+	is("2")
+	value = "3"
+	succeeds(t, n.Delete(t.Context(), l.Ref(7)))
+	is("3")
+
+	var none *tiered.Loading[int, string]
+	noKey := tiered.Bind[int](r, nil, func(context.Context, int) (string, error) { return "", nil })
+	for name, l := range map[string]*tiered.Loading[int, string]{"nil": none, "without a key function": noKey} {
+		if err := l.Expire(t.Context(), 7); !errors.Is(err, tiered.ErrInvalidOption) {
+			t.Errorf("%s: Expire: %v", name, err)
+		}
+		if err := n.Delete(t.Context(), l.Ref(7)); !errors.Is(err, tiered.ErrInvalidKey) || l.Key(7) != "" {
+			t.Errorf("%s: Delete of its Ref: %v", name, err)
+		}
+	}
+}

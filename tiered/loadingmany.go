@@ -140,15 +140,9 @@ func (l *Loading[K, V]) attendOne(ctx context.Context, k keyspace.Key, c call, i
 
 // Delete is [Region.Delete] with the bound key function.
 func (l *Loading[K, V]) Delete(ctx context.Context, keys ...K) error {
-	if l == nil || l.region == nil {
-		return errNilRegion
-	}
-	if l.key == nil {
-		return errNilKey
-	}
-	names := make([]string, len(keys))
-	for i, k := range keys {
-		names[i] = l.key(k)
+	names, err := l.names(keys)
+	if err != nil {
+		return err
 	}
 	return l.region.Delete(ctx, names...)
 }

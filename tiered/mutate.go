@@ -14,7 +14,7 @@ import (
 // much may pass between the write's last look at its deadline and its commit.
 const blockMargin = 2 * time.Second
 
-var errNilWrite = errors.New("doppio: write function is nil")
+var errNilWrite = fmt.Errorf("%w: the write function is nil", ErrInvalidOption)
 
 // Mutate carries out a write of the origin and invalidates keys, in such a way
 // that no old value stays in the cache even if the process dies between the two.
@@ -37,8 +37,10 @@ var errNilWrite = errors.New("doppio: write function is nil")
 // of a key at once both go ahead, and the key stays uncached until the tombstone
 // ends by itself.
 //
-// It returns write's error if there is one. If write succeeded, and the
-// invalidation was not confirmed, it returns a [*CommittedError]. A key that is
+// It returns write's error if there is one, joined with that of the invalidation if
+// that was not confirmed. If write succeeded, and the invalidation was not
+// confirmed, it returns a [*CommittedError]. If ctx has ended before, or the node is
+// closed ([ErrClosed]), nothing is written. A key that is
 // not valid is an [ErrInvalidKey], and nothing is written. A region that lives in
 // L1 only, on a node that shares Redis with others, has no place for tombstones:
 // that is an [errors.ErrUnsupported], and nothing is written either. While other

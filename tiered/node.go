@@ -16,7 +16,7 @@ import (
 	"github.com/doppio-cache/doppio/l2"
 )
 
-var errNilNode = errors.New("doppio: nil Node (did Open return an error?)")
+var errNilNode = fmt.Errorf("%w: the Node is nil (did Open return an error?)", ErrInvalidOption)
 
 // Node is this process's part of the cache: it owns the L1, the subscription
 // to invalidations and the probe that makes sure that none was missed. There
