@@ -2,6 +2,8 @@ package l2
 
 import (
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,4 +78,28 @@ func TestWatchLeavesAloneWhatHasBegunANewLife(t *testing.T) {
 	if !r.expire(time.Hour) || r.expire(time.Hour) {
 		t.Error("expires once, at its time")
 	}
+}
+
+// The watch may look at a request at any moment of its new life, the first
+// included.
+func TestWatchLeavesAloneWhatIsBeginningANewLife(t *testing.T) {
+	r := &request{done: make(chan struct{}, 1)}
+	r.settle(answered)
+	var stop atomic.Bool
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for !stop.Load() {
+			r.expire(time.Minute)
+		}
+	})
+	for range 200_000 {
+		r.deadline.Store(0) // of the last life; it is over
+		r.renew(time.Hour)
+		if !r.settle(answered) {
+			t.Error("expired as it began")
+			break
+		}
+	}
+	stop.Store(true)
+	watch.Wait()
 }

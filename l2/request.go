@@ -40,10 +40,22 @@ const (
 	settlement = 7
 )
 
-// renew prepares a request for another use.
+// renew prepares a request for another use. The deadline is first: were it the
+// word, the watch, with a batch that it knows from the last use, could expire
+// what has just begun:
+//
+//	renew                        watch
+//	stores the new word
+//	                             reads the word: under way
+//	                             reads the old deadline: over
+//	                             changes the word, which is still the same
+//	stores the new deadline
+//
+// As it is, who reads the new word reads the new deadline, and who has read the
+// old word can change nothing any more: it is settled, or not the same.
 func (r *request) renew(deadline time.Duration) {
-	r.word.Store(r.word.Load()&^settlement + settlement + 1)
 	r.deadline.Store(int64(deadline))
+	r.word.Store(r.word.Load()&^settlement + settlement + 1)
 }
 
 func (r *request) underWay() bool { return r.word.Load()&settlement == underWay }
