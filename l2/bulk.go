@@ -127,28 +127,36 @@ func (b *bulk) put(to destination, requests []*request) error {
 	return l.send(requests...)
 }
 
-// byMaster sorts requests by who is to be asked.
+// unknown stands for the masters of partitions that the client could not name.
+const unknown = ""
+
+// byMaster sorts requests by who is to be asked. A client that knows nothing yet
+// of its Cluster asks it now, which may take long and fail, and would do so again
+// for each partition: so after one failure it is not asked again for this batch,
+// and what is left is sent as one pipeline. The client takes that apart, or says
+// why it cannot.
 func (b *bulk) byMaster(ctx context.Context, requests []*request) map[string][]*request {
+	client, knows := b.store.client.(router)
 	masters := make(map[string]string) // by route
 	groups := make(map[string][]*request)
 	for _, r := range requests {
-		master, known := masters[r.route]
+		to, known := masters[r.route]
 		if !known {
-			master = b.masterOf(ctx, r.route)
-			masters[r.route] = master
+			to = r.route // each partition is for itself
+			if knows {
+				to = unknown
+			}
+			if client != nil {
+				master, err := client.MasterForKey(ctx, r.route)
+				if err != nil {
+					client = nil
+				} else if master != nil {
+					to = master.Options().Addr
+				}
+			}
+			masters[r.route] = to
 		}
-		groups[master] = append(groups[master], r)
+		groups[to] = append(groups[to], r)
 	}
 	return groups
-}
-
-// masterOf names the master of a partition. Where that is not known, each
-// partition is for itself.
-func (b *bulk) masterOf(ctx context.Context, route string) string {
-	if client, ok := b.store.client.(router); ok {
-		if master, err := client.MasterForKey(ctx, route); err == nil && master != nil {
-			return master.Options().Addr
-		}
-	}
-	return route
 }
