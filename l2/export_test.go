@@ -28,6 +28,16 @@ var Scripts = map[string]*redis.Script{
 // BulkWidth is how many calls of many keys are under way to a master at once.
 const BulkWidth = bulkWidth
 
+// MaxReleases is how many releases of leases that are not held may wait.
+const MaxReleases = maxReleases
+
+// Releases is how many releases wait to be sent.
+func (s *Store) Releases() int {
+	s.leases.mu.Lock()
+	defer s.leases.mu.Unlock()
+	return len(s.leases.giveUp)
+}
+
 // Envelope encodes a value as it is found in Redis.
 func Envelope(v Value) ([]byte, error) { return appendEnvelope(nil, &v) }
 

@@ -41,10 +41,10 @@ type Filled struct {
 // A fill that replaces a value is counted and announced like an invalidation,
 // and so is one with Announce.
 func (s *Store) Fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
-	s.leases.forget(l)
+	held := s.leases.forget(l)
 	got, err := s.fill(ctx, l, f)
 	if err != nil || !got.Accepted {
-		s.dropLease(l.Key, l.Token)
+		s.drop(l, held)
 	}
 	return got, err
 }

@@ -26,7 +26,7 @@ func (l Lease) id() leaseID { return leaseID{l.Key.Region, l.Key.Name, l.Token} 
 
 // Limits of the background work on leases.
 const (
-	maxReleases  = 1 << 14 // releases that wait; further ones are left to expire
+	maxReleases  = 1 << 16 // of leases not held that wait; further ones are left to expire
 	renewalBatch = 256
 )
 
@@ -38,15 +38,23 @@ type leases struct {
 
 	mu       sync.Mutex
 	renewing map[leaseID]Lease
-	giveUp   []Lease
+	giveUp   map[leaseID]givenUp
+	unsure   int           // of giveUp, those that were not held
 	flushed  chan struct{} // closed when nothing waits any more; nil: nobody asked
 	working  bool          // releases are under way
+}
+
+// givenUp is a lease that waits to be released.
+type givenUp struct {
+	Lease
+	held bool // until then
 }
 
 func (ls *leases) init(s *Store) {
 	ls.store = s
 	ls.wake = make(chan struct{}, 1)
 	ls.renewing = make(map[leaseID]Lease)
+	ls.giveUp = make(map[leaseID]givenUp)
 }
 
 // hold has the lease renewed until forget.
@@ -56,10 +64,18 @@ func (ls *leases) hold(l Lease) {
 	ls.mu.Unlock()
 }
 
-func (ls *leases) forget(l Lease) {
+// forget ends that, and reports whether the lease was held.
+func (ls *leases) forget(l Lease) bool {
 	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return ls.forgetLocked(l)
+}
+
+// forgetLocked is forget for a caller who holds ls.mu.
+func (ls *leases) forgetLocked(l Lease) bool {
+	_, held := ls.renewing[l.id()]
 	delete(ls.renewing, l.id())
-	ls.mu.Unlock()
+	return held
 }
 
 func (ls *leases) held() int {
@@ -75,16 +91,47 @@ func (s *Store) Release(l Lease) {
 	ls := &s.leases
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	delete(ls.renewing, l.id())
-	if len(ls.giveUp) >= maxReleases {
-		s.counts.releasesLost.Add(1)
+	ls.queue(l, ls.forgetLocked(l))
+}
+
+// queue has a lease released, once if it is asked for several times before that.
+// Leases that were held are released however many they are: what waits is then
+// less than what was held before. How many leases there are of which nobody knows
+// whether they were granted depends on how many calls fail, so that they are
+// bounded. The caller holds ls.mu.
+func (ls *leases) queue(l Lease, held bool) {
+	if _, waits := ls.giveUp[l.id()]; waits {
 		return
 	}
-	ls.giveUp = append(ls.giveUp, l)
-	select {
-	case ls.wake <- struct{}{}:
-	default:
+	if !held {
+		if ls.unsure >= maxReleases {
+			ls.store.counts.releasesLost.Add(1)
+			return
+		}
+		ls.unsure++
 	}
+	ls.giveUp[l.id()] = givenUp{l, held}
+	signal(ls.wake)
+}
+
+// unqueue takes some leases off the queue. The others stay, so that they are not
+// queued again. The caller holds ls.mu.
+func (ls *leases) unqueue() []Lease {
+	some := make([]Lease, 0, min(len(ls.giveUp), renewalBatch))
+	for id, l := range ls.giveUp {
+		if len(some) == cap(some) {
+			break
+		}
+		delete(ls.giveUp, id)
+		if !l.held {
+			ls.unsure--
+		}
+		some = append(some, l.Lease)
+	}
+	if len(ls.giveUp) == 0 {
+		ls.giveUp = make(map[leaseID]givenUp) // a map does not shrink
+	}
+	return some
 }
 
 // Flush waits until the releases asked for so far have been sent, or dropped
@@ -114,11 +161,16 @@ func (s *Store) Flush(ctx context.Context) error {
 // dropLease gives up a lease that may or may not have been granted: the answer
 // is unknown, or came when nobody waited for it. Where the server is known to be
 // down there is no point in trying.
-func (s *Store) dropLease(k Key, token Token) {
-	if s.isClosed() || s.primary[s.layout.Partition(k.Hash)].breaker.isDown() {
+func (s *Store) dropLease(k Key, token Token) { s.drop(Lease{Key: k, Token: token}, false) }
+
+// drop gives up a lease that was held until just now, or may have been granted.
+func (s *Store) drop(l Lease, held bool) {
+	if s.isClosed() || s.primary[s.layout.Partition(l.Key.Hash)].breaker.isDown() {
 		return
 	}
-	s.Release(Lease{Key: k, Token: token})
+	s.leases.mu.Lock()
+	defer s.leases.mu.Unlock()
+	s.leases.queue(l, s.leases.forgetLocked(l) || held)
 }
 
 // lateGrant handles the answer to a caller who has left: what was granted is
@@ -182,8 +234,7 @@ func (ls *leases) release() {
 	ls.mu.Lock()
 	for len(ls.giveUp) > 0 && !ls.store.isClosed() {
 		ls.working = true
-		gone := ls.giveUp
-		ls.giveUp = nil
+		gone := ls.unqueue()
 		ls.mu.Unlock()
 		ls.each(gone, releaseScript, func(l Lease) []any { return []any{l.Token.arg()} }, nil)
 		ls.mu.Lock()

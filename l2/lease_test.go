@@ -242,3 +242,76 @@ func TestLeaseGrantedToACallerWhoHasLeftIsReleased(t *testing.T) {
 		})
 	}
 }
+
+// What a large call held is given back to the last lease, however it ends, and
+// each once although it is asked for twice.
+func TestLeasesOfALargeCallAreAllReleased(t *testing.T) {
+	const n = 70_000 // more than may wait of leases of which nobody knows
+	server := redistest.Start(t)
+	c := server.Client(t)
+	ends := map[string]func(t *testing.T, s *l2.Store, leases []l2.Lease){
+		"they are released": func(_ *testing.T, s *l2.Store, leases []l2.Lease) {
+			for _, l := range leases {
+				s.Release(l)
+			}
+		},
+		"their fills fail, and then they are released": func(t *testing.T, s *l2.Store, leases []l2.Lease) {
+			fills := make([]l2.Filling, len(leases))
+			for i, l := range leases {
+				fills[i] = l2.Filling{Lease: l, Fill: l2.Fill{Kind: l2.Tombstone}}
+			}
+			for i, got := range s.FillMany(t.Context(), fills) {
+				if got.Err == nil {
+					t.Fatal("the fill has not failed")
+				}
+				s.Release(leases[i])
+			}
+		},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			s := newStore(t, c, timeout(never))
+			leases := leaseMany(t, s, manyKeys(n))
+			end(t, s, leases)
+			if waits := s.Releases(); waits > n {
+				t.Errorf("%d releases wait for %d leases", waits, n)
+			}
+			if err := s.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if lost := s.Stats().ReleasesLost; lost != 0 {
+				t.Errorf("%d releases are lost", lost)
+			}
+			var left int
+			for p := range partitions {
+				left += len(c.Keys(t.Context(), layout.Lease(p, "products", "*")).Val())
+			}
+			if left != 0 {
+				t.Errorf("%d leases are left", left)
+			}
+		})
+	}
+}
+
+func TestReleasesOfWhatMayNotHaveBeenGrantedAreBounded(t *testing.T) {
+	p := redistest.Mini(t).Proxy(t)
+	s := newStore(t, p.Client(t, patient), timeout(never))
+	wantMiss(t, s, apple)
+	p.BlackHole(true)
+	defer p.BlackHole(false)
+	for range l2.MaxReleases + 1000 {
+		s.Release(l2.Lease{Key: apple, Token: l2.NewToken()})
+	}
+	// One or two batches may have left the queue.
+	if n := s.Releases(); n > l2.MaxReleases {
+		t.Errorf("%d releases wait, want at most %d", n, l2.MaxReleases)
+	}
+	before := s.Releases()
+	again := l2.Lease{Key: pear, Token: l2.NewToken()}
+	for range 10 {
+		s.Release(again)
+	}
+	if n := s.Releases(); n > before+1 {
+		t.Errorf("a release that is asked for 10 times waits %d times", n-before)
+	}
+}

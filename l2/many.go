@@ -230,9 +230,10 @@ func (s *Store) FillMany(ctx context.Context, fills []Filling) []Outcome {
 	c, ended := s.begin(ctx)
 	jobs := make([]job, 0, len(fills))
 	at := make([]int, 0, len(fills))
+	held := make([]bool, len(fills))
 	for i := range fills {
 		l := fills[i].Lease
-		s.leases.forget(l)
+		held[i] = s.leases.forget(l)
 		p := s.layout.Partition(l.Key.Hash)
 		args, err := s.fillArgs(p, l, fills[i].Fill)
 		if err == nil {
@@ -256,7 +257,7 @@ func (s *Store) FillMany(ctx context.Context, fills []Filling) []Outcome {
 	}
 	for i := range out {
 		if out[i].Err != nil || !out[i].Accepted {
-			s.dropLease(fills[i].Lease.Key, fills[i].Lease.Token)
+			s.drop(fills[i].Lease, held[i])
 		}
 	}
 	return out

@@ -27,9 +27,9 @@ func (s *Store) Revalidate(ctx context.Context, l Lease, r Revalidation) (Filled
 	if err == nil && got.Gone {
 		return got, nil
 	}
-	s.leases.forget(l)
+	held := s.leases.forget(l)
 	if err != nil || !got.Accepted {
-		s.dropLease(l.Key, l.Token)
+		s.drop(l, held)
 	}
 	return got, err
 }
