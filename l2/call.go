@@ -165,6 +165,7 @@ type job struct {
 	route  string   // see request
 	script *script  // nil: a command
 	args   []any
+	bytes  int // of values that are expected in the answer
 	late   func(redis.Cmder)
 
 	got []string
@@ -275,6 +276,7 @@ func (c *call) dispatch(l *lane, jobs []*job, args func(*job) []any) {
 		}
 		j.cmd = redis.NewStringSliceCmd(c.ctx, args(j)...)
 		j.req = c.command(j.cmd, j.late, j.gate, j.route)
+		j.req.bytes += j.bytes
 		reqs = append(reqs, j.req)
 	}
 	if len(reqs) == 0 {

@@ -66,7 +66,8 @@
 // others. (Who serves a partition only the client knows, and it may change.)
 //
 // Calls of many keys have lanes of their own, two for each server: such a call is
-// one pipeline to each master, whatever the number of keys. On a Cluster the
+// one pipeline to each master, whatever the number of keys, as long as the values
+// are less than 16 MiB together; what is beyond goes in further ones. On a Cluster the
 // client is asked which master a partition is on (MasterForKey); one that cannot
 // say gets a round trip for each partition. A master that is silent holds up its
 // own keys, and the call that asked for them, but no other call. A pipeline that

@@ -8,9 +8,19 @@ import (
 	"github.com/doppio-cache/doppio/internal/keyspace"
 )
 
-// maxRead is the number of values in one MGET: Redis does nothing else
-// meanwhile. The MGETs of a call still are one round trip.
-const maxRead = 512
+// Limits of one MGET: Redis does nothing else meanwhile. Nor does it between the
+// MGETs of one pipeline, so that it is the lane's limit of bytes that counts where
+// values are large: what is beyond that goes on other connections. How large they
+// are is known from what the region had before. MGETs beyond either limit still
+// are one round trip.
+//
+// 512 values of 1 MiB, Redis 7.0.15 on the same machine: in one MGET, or in a
+// pipeline of 64, Redis answered nobody else for 260 to 480 ms; in 64 round trips
+// for 10 ms, and was through in half the time.
+const (
+	maxRead      = 512     // values
+	maxReadBytes = 1 << 20 // of values, unless it is one
+)
 
 // maxDirectRead is the number of values that are read on the caller's goroutine:
 // a reply that takes its time does not belong there.
@@ -65,6 +75,7 @@ func (s *Store) GetMany(ctx context.Context, keys []Key) []Got {
 	jobs := make([]job, len(reads))
 	for i, m := range reads {
 		jobs[i] = s.bulk.job(s.bulk.work, m.partition, nil, m.args)
+		jobs[i].bytes = m.bytes
 	}
 	if len(keys) <= maxDirectRead {
 		c.runAll(jobs)
@@ -86,8 +97,25 @@ func (s *Store) GetMany(ctx context.Context, keys []Key) []Got {
 				out[w.key].Reply = s.judgeValue(sequenceOf(got[at.seq-1]), sequenceOf(got[at.clear-1]), got[at.value-1])
 			}
 		}
+		if err == nil {
+			m.took(s, got)
+		}
 	}
 	return out
+}
+
+// took takes in the size of the values in an answer. They are of one region, as a
+// rule.
+func (m *manyRead) took(s *Store, got []string) {
+	n, bytes := 0, 0
+	for _, w := range m.wanted {
+		if size := len(got[w.at.value-1]); size > 0 {
+			n, bytes = n+1, bytes+size
+		}
+	}
+	if n > 0 {
+		s.region(m.region).read(n, bytes/n)
+	}
 }
 
 // failedAll makes err the error of every key.
@@ -107,6 +135,7 @@ type manyRead struct {
 	wanted    []wanted
 	last      map[int]places
 	region    string
+	bytes     int // of values, expected
 }
 
 type wanted struct {
@@ -125,7 +154,7 @@ func (s *Store) reads(keys []Key) []*manyRead {
 			group = 0
 		}
 		m := open[group]
-		if m == nil || len(m.wanted) == maxRead {
+		if m == nil || len(m.wanted) == maxRead || m.bytes >= maxReadBytes {
 			m = &manyRead{partition: p, args: s.mget(len(keys)), last: make(map[int]places)}
 			open[group] = m
 			all = append(all, m)
@@ -143,6 +172,7 @@ func (s *Store) reads(keys []Key) []*manyRead {
 		at.value = len(m.args)
 		m.args = append(m.args, s.layout.Value(p, k.Region, k.Name))
 		m.wanted = append(m.wanted, wanted{key: i, at: at})
+		m.bytes += int(s.region(k.Region).size.Load())
 	}
 	return all
 }

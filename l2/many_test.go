@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -196,6 +197,49 @@ func TestManyKeysAfterScriptFlush(t *testing.T) {
 	wantHits(t, s, keys)
 	if got := proxy.Commands()["EVAL"]; got == 0 || got > 20 {
 		t.Errorf("%d scripts sent in full for %d keys", got, len(keys))
+	}
+}
+
+// Large values come in several round trips, so that Redis has time for others.
+func TestManyLargeValuesAreNotOneStep(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	s := newStore(t, proxy.Client(t))
+	keys := manyKeys(40)
+	large := value(strings.Repeat("x", 1<<20))
+	var fills []l2.Filling
+	for _, l := range leaseMany(t, s, keys) {
+		fills = append(fills, l2.Filling{Lease: l, Fill: large})
+	}
+	for _, got := range s.FillMany(t.Context(), fills) {
+		if got.Err != nil || !got.Accepted {
+			t.Fatalf("fill: %+v", got)
+		}
+	}
+	read := func() (commands, trips int) {
+		proxy.ResetCounts()
+		for i, got := range s.GetMany(t.Context(), keys) {
+			if got.Err != nil || len(got.Value.Payload) != len(large.Payload) {
+				t.Fatalf("%s: %v, %d bytes", keys[i].Name, got.Err, len(got.Value.Payload))
+			}
+		}
+		return proxy.Commands()["MGET"], proxy.RoundTrips()
+	}
+	if n, _ := read(); n != 1 {
+		t.Errorf("%d MGETs of values of unknown size, want 1", n)
+	}
+	if n, trips := read(); n != len(keys) || trips < 3 {
+		t.Errorf("%d MGETs in %d round trips, want %d, with at most 16 MiB in each", n, trips, len(keys))
+	}
+	small := manyKeys(140)[40:]
+	fillMany(t, s, leaseMany(t, s, small))
+	for range 2 {
+		s.GetMany(t.Context(), small)
+	}
+	proxy.ResetCounts()
+	wantHits(t, s, small)
+	if n := proxy.Commands()["MGET"]; n != 1 {
+		t.Errorf("%d MGETs of small values, want 1", n)
 	}
 }
 

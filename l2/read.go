@@ -28,6 +28,13 @@ type places struct{ seq, clear, value int }
 type regionNames struct {
 	name  string
 	clear []any
+	size  atomic.Int64 // bytes of a value, moving average of what calls of many keys read
+}
+
+// read takes in what n values have for a size on average.
+func (r *regionNames) read(n, size int) {
+	avg := r.size.Load()
+	r.size.Store(avg + (int64(size)-avg)*int64(min(n, 16))/16)
 }
 
 // readers turns what waits on a read lane into one MGET for all of it. A
