@@ -15,6 +15,7 @@ type convoy struct {
 	*region
 	load   manyLoad
 	riders []*rider
+	turn   int // of those that wait for others' leases
 }
 
 // rider is one of them.
@@ -28,6 +29,7 @@ type rider struct {
 	holds    bool  // lease is to be filled, or given up
 	deadline int64 // when it stops waiting for another's lease
 	waited   bool
+	due      bool // to be asked about, while it waits
 	apart    bool // on a goroutine of its own
 	landed   bool
 }
@@ -53,6 +55,7 @@ func (c *convoy) run(ctx context.Context) {
 		}
 	}()
 	c.look(ctx, c.takeOff())
+	c.riders = c.spare(ctx, c.riders)
 	c.lease(ctx)
 }
 
@@ -163,144 +166,6 @@ func (r *region) lookMany(ctx context.Context, flights []*flight) (now int64) {
 		f.patience = patience
 	}
 	return now
-}
-
-// lease takes the leases of those that need one, and loads. Those whose lease
-// somebody else holds hold up nobody: the others are loaded meanwhile.
-func (c *convoy) lease(ctx context.Context) {
-	done := make(chan struct{})
-	running := 0
-	defer func() {
-		for range running {
-			<-done
-		}
-	}()
-	for pause := minLeaseWait; ; pause = min(2*pause, maxLeaseWait) {
-		waiting := c.ask(ctx)
-		loads := c.pick(func(r *rider) bool { return r.next.do == loadBeside || r.next.do == loadHolding })
-		c.conclude(ctx, c.pick(func(r *rider) bool { return r.next.do == answer }))
-		switch {
-		case !waiting:
-			c.loadAll(ctx, loads)
-			return
-		case len(loads) > 0:
-			running++
-			c.loadApart(ctx, loads, done)
-		}
-		if !c.node.pause(pause) {
-			for _, r := range c.riders {
-				r.next = step{out: r.failed(ErrClosed)}
-			}
-			c.conclude(ctx, c.pick(func(*rider) bool { return true }))
-			return
-		}
-	}
-}
-
-// loadApart is loadAll in a goroutine of its own.
-func (c *convoy) loadApart(ctx context.Context, loads []*rider, done chan<- struct{}) {
-	for _, r := range loads {
-		r.apart = true
-	}
-	go func() {
-		defer func() {
-			p := recover()
-			for _, r := range loads {
-				r.crash(p)
-			}
-			done <- struct{}{}
-		}()
-		c.loadAll(ctx, loads)
-	}()
-}
-
-// pick takes those riders out of the convoy that are to go on by themselves.
-func (c *convoy) pick(which func(*rider) bool) (picked []*rider) {
-	rest := make([]*rider, 0, len(c.riders))
-	for _, r := range c.riders {
-		if which(r) {
-			picked = append(picked, r)
-		} else {
-			rest = append(rest, r)
-		}
-	}
-	c.riders = rest
-	return picked
-}
-
-// ask asks for leases until there is nobody left who has to ask at once, and
-// reports whether somebody has to wait.
-func (c *convoy) ask(ctx context.Context) (waiting bool) {
-	for first := true; ; first = false {
-		asking := make([]*rider, 0, len(c.riders))
-		for _, r := range c.riders {
-			if r.next.do != ask && (r.next.do != wait || !first) {
-				continue
-			}
-			if !r.node.usable(r.key) {
-				r.next = r.detach(nil)
-				continue
-			}
-			asking = append(asking, r)
-		}
-		if len(asking) == 0 {
-			break
-		}
-		c.askOnce(ctx, asking)
-	}
-	for _, r := range c.riders {
-		waiting = waiting || r.next.do == wait
-	}
-	return waiting
-}
-
-func (c *convoy) askOnce(ctx context.Context, asking []*rider) {
-	asked := make([]l2.Asked, len(asking))
-	for i, r := range asking {
-		if r.token == (l2.Token{}) {
-			r.token = l2.NewToken()
-		}
-		asked[i] = l2.Asked{Key: r.key, Token: r.token, Refuse: r.next.refuse}
-	}
-	watching, watched := c.watch(ctx, OpL2Lease, c.keyOf(asking))
-	got := c.node.getOrLeaseMany(watching, asked)
-	var failed error
-	flights := make([]*flight, len(asking))
-	for i, r := range asking {
-		flights[i] = r.flight
-		switch {
-		case got[i].Err != nil:
-			failed = got[i].Err
-		case got[i].Status == l2.Granted: // before anything of the caller's is called
-			r.lease, r.holds = got[i].Lease, true
-		}
-	}
-	now := watched.end(failed)
-	c.askTags(ctx, flights, func(i int) *l2.Reply {
-		if got[i].Err != nil {
-			return nil
-		}
-		return &got[i].Reply
-	})
-	patience := c.node.fences.Now() + int64(c.node.opts.L2Timeout)
-	for i, r := range asking {
-		r.try(func() {
-			r.patience = patience
-			refused := r.next.refuse
-			r.next = r.afterLease(ctx, &got[i].Reply, got[i].Err, now, refused)
-			if r.next.do != wait {
-				return
-			}
-			r.next.refuse = refused
-			if !r.waited {
-				r.waited = true
-				c.counters.leaseWaits.Add(1)
-			}
-			if now > r.deadline {
-				r.next = step{do: loadBeside} // and keep nothing
-			}
-		})
-	}
 }
 
 // try does something that may panic in one of the caller's functions. Then that

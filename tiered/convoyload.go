@@ -10,7 +10,7 @@ import (
 
 // loadAll loads for riders, stores what was loaded, and lands them.
 func (c *convoy) loadAll(ctx context.Context, riders []*rider) {
-	if len(riders) == 0 {
+	if riders = c.spare(ctx, riders); len(riders) == 0 {
 		return
 	}
 	since := c.node.fences.Now()
@@ -21,7 +21,10 @@ func (c *convoy) loadAll(ctx context.Context, riders []*rider) {
 			defer landings[i]() // also if a function of the caller's exits
 		}
 	}
-	ls := c.callLoad(ctx, riders)
+	ls := c.loadFor(ctx, riders)
+	for i, r := range riders {
+		r.loadOver(&ls[i])
+	}
 	var offers []offer
 	var offering, rest []*rider
 	kept := false
@@ -53,6 +56,31 @@ func (c *convoy) loadAll(ctx context.Context, riders []*rider) {
 	c.conclude(ctx, rest)
 	c.fill(ctx, offering, offers)
 	c.conclude(ctx, offering)
+}
+
+// spare lands riders whose keys have failed just now, and returns the others. It is
+// done before they ask for a lease, and once more before the load: they must not
+// wait for it, nor hold a lease meanwhile that others want.
+func (c *convoy) spare(ctx context.Context, riders []*rider) (rest []*rider) {
+	if c.failures.ttl == nil {
+		return riders
+	}
+	var failed []*rider
+	for _, r := range riders {
+		var err error
+		if r.next.do != answer {
+			err = r.standing()
+		}
+		if err == nil {
+			rest = append(rest, r)
+			continue
+		}
+		r.giveUp()
+		r.next = step{out: r.brought(loaded{err: err, encoded: -1})}
+		failed = append(failed, r)
+	}
+	c.conclude(ctx, failed)
+	return rest
 }
 
 // fill stores what was loaded under leases.

@@ -28,27 +28,6 @@ func boxedMany[V any](load func(context.Context, []string) (map[string]V, error)
 	}
 }
 
-// callLoad is load, for those riders whose keys have not failed just now.
-func (c *convoy) callLoad(ctx context.Context, riders []*rider) []loaded {
-	ls := make([]loaded, len(riders))
-	asking, at := make([]*rider, 0, len(riders)), make([]int, 0, len(riders))
-	for i, r := range riders {
-		if err := r.standing(); err != nil {
-			ls[i] = loaded{err: err, encoded: -1}
-			continue
-		}
-		asking, at = append(asking, r), append(at, i)
-	}
-	if len(asking) == 0 {
-		return ls
-	}
-	for n, l := range c.loadFor(ctx, asking) {
-		asking[n].loadOver(&l)
-		ls[at[n]] = l
-	}
-	return ls
-}
-
 // loadFor runs the load function for riders, as callLoad of a flight does for
 // one key: in a goroutine of its own, for LoadTimeout at most. It counts as a
 // load of each key.
