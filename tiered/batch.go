@@ -136,7 +136,54 @@ func (r *Region[V]) many(ctx context.Context, keys []string, load func(context.C
 	if load != nil {
 		boxed = boxedMany(load)
 	}
-	return out, r.missMany(ctx, missed, boxed, c, func(key string, v V) { out[key] = v })
+	failed := make(map[string]error)
+	found := func(key string, v V) { out[key] = v }
+	waited := r.missMany(ctx, missed, boxed, c, failed, found)
+	for range maxReloads {
+		if !waited || !peeks || len(missed) == len(keys) {
+			break
+		}
+		old := r.outdated(missed, len(keys), func(i int) string { return keys[i] }, func(i int, v V, ok bool) {
+			if delete(out, keys[i]); ok {
+				out[keys[i]] = v
+			}
+		})
+		missed = append(missed, old...)
+		waited = len(old) > 0 && r.missMany(ctx, old, boxed, c, failed, found)
+	}
+	return out, batchFailed(r.core.name, failed)
+}
+
+// outdated looks again at those of n keys that L1 has answered, which are all but
+// the missed ones: a call that waits for loads must not return at its end what was
+// invalidated long before that. It says what L1 has by now, and returns the keys of
+// which it has nothing that is valid. (An entry whose life is over meanwhile is
+// still the answer of when it was not.)
+func (r *Region[V]) outdated(missed []keyspace.Key, n int, name func(i int) string, now func(i int, v V, ok bool)) (old []keyspace.Key) {
+	known := make(map[string]struct{}, n)
+	for _, k := range missed {
+		known[k.Name] = struct{}{}
+	}
+	for i := range n {
+		k := keyspace.Of(r.core.name, name(i))
+		if _, twice := known[k.Name]; twice {
+			continue
+		}
+		known[k.Name] = struct{}{}
+		var v V
+		e, _ := r.core.node.l1.Find(r.core.l1, k.Hash, k.Name)
+		if e == nil {
+			old = append(old, k)
+			now(i, v, false)
+			continue
+		}
+		v, _ = e.Value.(V)
+		if r.clone != nil && !e.Negative {
+			v = r.clone(v)
+		}
+		now(i, v, !e.Negative)
+	}
+	return old
 }
 
 // attendOne does what is due for one of the keys that L1 has answered.
@@ -151,9 +198,9 @@ func (r *Region[V]) attendOne(ctx context.Context, k keyspace.Key, c call, load 
 // peeks reports whether a call may be answered by L1.
 func (r *region) peeks(c call) bool { return r.usesL1() && !c.bypass && !c.force }
 
-// missMany answers for keys that L1 has not answered. The error is a BatchError.
-func (r *Region[V]) missMany(ctx context.Context, missed []keyspace.Key, load manyLoad, c call, found func(key string, v V)) error {
-	failed := make(map[string]error)
+// missMany answers for keys that L1 has not answered, and reports whether it has
+// waited for loads.
+func (r *Region[V]) missMany(ctx context.Context, missed []keyspace.Key, load manyLoad, c call, failed map[string]error, found func(key string, v V)) (waited bool) {
 	keys := make([]keyspace.Key, 0, len(missed))
 	seen := make(map[string]struct{}, len(missed))
 	for _, k := range missed {
@@ -168,9 +215,9 @@ func (r *Region[V]) missMany(ctx context.Context, missed []keyspace.Key, load ma
 		keys = append(keys, k)
 	}
 	if len(keys) == 0 {
-		return batchFailed(r.core.name, failed)
+		return false
 	}
-	answers := r.core.fetchMany(ctx, keys, c, load)
+	answers, waited := r.core.fetchMany(ctx, keys, c, load)
 	for i := range answers {
 		a := &answers[i]
 		err := a.left
@@ -188,7 +235,7 @@ func (r *Region[V]) missMany(ctx context.Context, missed []keyspace.Key, load ma
 			failed[keys[i].Name] = err
 		}
 	}
-	return batchFailed(r.core.name, failed)
+	return waited
 }
 
 // resolveMany is resolve for a call for several keys: there is no one value that

@@ -13,7 +13,7 @@ import (
 type answered struct {
 	outcome
 	left  error
-	final bool // a stale value, which was judged when it was taken
+	final bool // a stale value, which has fences of its own to pass
 }
 
 // batch is one attempt of a call to get several keys.
@@ -28,13 +28,16 @@ type batch struct {
 // fetchMany answers for keys, which are different, that L1 could not answer. It
 // does for each what fetch does for one, but takes the steps for all of them at
 // once.
-func (r *region) fetchMany(ctx context.Context, keys []keyspace.Key, c call, load manyLoad) []answered {
-	answers := make([]answered, len(keys))
+//
+// It also reports whether it has waited for loads: what the caller knows from
+// before may be old by then.
+func (r *region) fetchMany(ctx context.Context, keys []keyspace.Key, c call, load manyLoad) (answers []answered, waited bool) {
+	answers = make([]answered, len(keys))
 	if err := r.node.settle(ctx); err != nil {
 		for i := range answers {
 			answers[i].left = err
 		}
-		return answers
+		return answers, false
 	}
 	arrival := r.node.fences.Now()
 	b := batch{region: r, call: c, kind: kindOf(c, load != nil), load: load}
@@ -49,25 +52,32 @@ func (r *region) fetchMany(ctx context.Context, keys []keyspace.Key, c call, loa
 		b.past.soft = soft
 	}
 	for attempt := 0; len(todo) > 0; attempt++ {
-		b.attempt(ctx, keys, answers, todo)
-		again := todo[:0]
-		for _, i := range todo {
+		waited = b.attempt(ctx, keys, answers, todo) || waited
+		todo = todo[:0]
+		for i := range answers { // all of them: those from before may have had to wait for the others
 			a := &answers[i]
-			if a.left == nil && !a.final && !r.acceptable(&a.outcome, b.kind, arrival, attempt) {
+			if a.left == nil && !b.stands(keys[i], a, arrival, attempt) {
 				r.counters.reloads.Add(1)
-				again = append(again, i)
+				todo = append(todo, i)
 			}
 		}
-		todo = again
 	}
 	r.refreshMany(ctx, keys, answers, c, load)
-	return answers
+	return answers, waited
+}
+
+// stands reports whether a key's answer may be returned now.
+func (b *batch) stands(k keyspace.Key, a *answered, arrival int64, attempt int) bool {
+	if !a.final {
+		return b.acceptable(&a.outcome, b.kind, arrival, attempt)
+	}
+	return attempt >= maxReloads || b.vouched(k, &a.outcome)
 }
 
 // attempt answers for those of the keys that todo says: it joins the flights that
 // are under way, looks into Redis for all others on its own goroutine, and leads
-// flights for what is not there.
-func (b *batch) attempt(ctx context.Context, keys []keyspace.Key, answers []answered, todo []int) {
+// flights for what is not there. It reports whether it has waited for flights.
+func (b *batch) attempt(ctx context.Context, keys []keyspace.Key, answers []answered, todo []int) (waited bool) {
 	flights := make([]flight, len(todo))
 	held := make([]staleCopy, len(todo)) // apart: the flights are for others too
 	joints := make([]*joint, len(todo))
@@ -89,6 +99,9 @@ func (b *batch) attempt(ctx context.Context, keys []keyspace.Key, answers []answ
 		*a = answered{}
 		held[n], f.held = f.held, staleCopy{}
 		if joints[n] != nil && !f.answers() {
+			if b.settledStale(i, f, &held[n], a) {
+				joints[n] = nil
+			}
 			continue
 		}
 		if b.settled(ctx, f, a) || b.settledStale(i, f, &held[n], a) {
@@ -105,9 +118,11 @@ func (b *batch) attempt(ctx context.Context, keys []keyspace.Key, answers []answ
 	}
 	for n, i := range todo {
 		if joints[n] != nil {
+			waited = true
 			b.await(ctx, &flights[n], joints[n], &held[n], &answers[i])
 		}
 	}
+	return waited
 }
 
 // answers reports whether a look into Redis has brought the answer.

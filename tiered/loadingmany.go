@@ -130,7 +130,23 @@ func (l *Loading[K, V]) GetMany(ctx context.Context, keys []K, opts ...Option) (
 	if missed == nil {
 		return out, nil
 	}
-	return out, r.missMany(ctx, missed, l.boxedMany(ids), c, func(key string, v V) { out[ids[key]] = v })
+	failed := make(map[string]error)
+	waited := r.missMany(ctx, missed, l.boxedMany(ids), c, failed, func(key string, v V) { out[ids[key]] = v })
+	for range maxReloads {
+		if !waited || !peeks || len(missed) == len(keys) {
+			break
+		}
+		ids := make(map[string]K) // apart: a load that was given up may go on with the others
+		old := r.outdated(missed, len(keys), func(i int) string { return l.key(keys[i]) }, func(i int, v V, ok bool) {
+			if delete(out, keys[i]); ok {
+				out[keys[i]] = v
+			}
+			ids[l.key(keys[i])] = keys[i]
+		})
+		missed = append(missed, old...)
+		waited = len(old) > 0 && r.missMany(ctx, old, l.boxedMany(ids), c, failed, func(key string, v V) { out[ids[key]] = v })
+	}
+	return out, batchFailed(r.core.name, failed)
 }
 
 // attendOne does what is due for one of the keys that L1 has answered.

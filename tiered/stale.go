@@ -210,9 +210,9 @@ func (r *region) serveStale(k keyspace.Key, kind flightKind, held *staleCopy) (o
 		if !valid || now >= held.until || !n.fences.ValidTags(held.tags, now) {
 			return out, false
 		}
-		out = outcome{value: held.value, source: SourceL2, mark: held.mark, stale: true, told: times{made: held.made, dated: true, staleEnd: held.until}}
+		out = outcome{value: held.value, source: SourceL2, mark: held.mark, tags: held.tags, stale: true, told: times{made: held.made, dated: true, staleEnd: held.until}}
 	case e != nil:
-		out = outcome{value: e.Value, source: SourceL1, mark: e.Mark, stale: true, told: timesOf(e)}
+		out = outcome{value: e.Value, source: SourceL1, mark: e.Mark, tags: e.Tags, stale: true, told: timesOf(e)}
 	default:
 		return out, false
 	}

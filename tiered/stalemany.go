@@ -62,3 +62,14 @@ func (b *batch) slow(f *flight, held *staleCopy, a *answered) bool {
 	b.region.stale.hold(f.key.Hash, b.node.fences.Now())
 	return true
 }
+
+// vouched reports whether a stale value that was found good some time ago still is.
+// As in [region.serveStale], whether an invalidation is pending is asked first.
+func (r *region) vouched(k keyspace.Key, out *outcome) bool {
+	n := r.node
+	if n.conflicted() || n.backplane != nil && n.backplane.Pending(k.Hash) {
+		return false
+	}
+	now, ok := n.fences.Valid(&out.mark)
+	return ok && n.fences.ValidTags(out.tags, now)
+}

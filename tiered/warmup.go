@@ -220,7 +220,7 @@ func (r *region) warmMany(ctx context.Context, keys []keyspace.Key, c call, load
 	if len(missed) == 0 {
 		return b
 	}
-	answers := r.fetchMany(ctx, missed, c, load)
+	answers, _ := r.fetchMany(ctx, missed, c, load)
 	for i := range answers {
 		a := &answers[i]
 		if a.left != nil && (ctx.Err() != nil || r.node.refusing()) || errors.Is(a.err, ErrClosed) && r.node.refusing() {
