@@ -27,10 +27,18 @@ const (
 )
 
 // Keys are those that failed, in order.
-func (e *BatchError) Keys() []string { return slices.Sorted(maps.Keys(e.Errs)) }
+func (e *BatchError) Keys() []string {
+	if e == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(e.Errs))
+}
 
 // Error names the first keys, in order, with their errors.
 func (e *BatchError) Error() string {
+	if e == nil { // in an interface; a load's is taken for no error
+		return "doppio: no keys failed"
+	}
 	var b strings.Builder
 	noun := "keys"
 	if len(e.Errs) == 1 {
@@ -56,6 +64,9 @@ func (e *BatchError) Error() string {
 
 // Unwrap returns the errors, in the order of their keys.
 func (e *BatchError) Unwrap() []error {
+	if e == nil {
+		return nil
+	}
 	errs := make([]error, 0, len(e.Errs))
 	for _, key := range e.Keys() {
 		errs = append(errs, e.Errs[key])
@@ -77,6 +88,15 @@ func batchFailed(region string, errs map[string]error) error {
 		return nil
 	}
 	return &BatchError{Region: region, Errs: errs}
+}
+
+// loadError is the error of a load for several keys. A nil *BatchError, which it may
+// have declared to collect errors in, is none.
+func loadError(err error) error {
+	if batch, ok := err.(*BatchError); ok && batch == nil { //nolint:errorlint // one that is wrapped is no nil
+		return nil
+	}
+	return err
 }
 
 // leftOut is the error of a key that a load for several keys has left out.

@@ -119,7 +119,7 @@ func ExampleBindMany() {
 		return found, nil
 	}
 	authors := tiered.BindMany(region, strconv.Itoa, authorsByID, tiered.Coalescing{
-		MaxWait:  time.Minute, // a few milliseconds in a service; here MaxBatch sends the query off
+		MaxWait:  10 * time.Second, // a few milliseconds in a service; here MaxBatch sends the query off
 		MaxBatch: 3,
 	})
 

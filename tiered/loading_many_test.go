@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,6 +133,7 @@ func TestBindManyWithoutFunctionsOrSense(t *testing.T) {
 		"nil load":      tiered.BindMany[int, string](r, strconv.Itoa, nil, tiered.Coalescing{MaxWait: 1}),
 		"negative wait": tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: -1}),
 		"negative size": tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: 1, MaxBatch: -1}),
+		"too long":      tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: tiered.DefaultLoadTimeout}),
 		"no wait":       tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxBatch: 7}),
 	} {
 		if _, err := l.Get(t.Context(), 1); err == nil {
@@ -156,7 +158,7 @@ func TestCoalescing(t *testing.T) {
 		gets  int
 		calls int
 	}{
-		{"by size", tiered.Coalescing{MaxWait: time.Hour, MaxBatch: 8}, 16, 2},
+		{"by size", tiered.Coalescing{MaxWait: 20 * time.Second, MaxBatch: 8}, 16, 2},
 		{"by time", tiered.Coalescing{MaxWait: 200 * time.Millisecond}, 8, 1},
 	}
 	for _, tt := range tests {
@@ -190,9 +192,9 @@ func TestCoalescing(t *testing.T) {
 // load's context ends when nobody waits any more.
 func TestCoalescedLoadThatFailsOrIsAbandoned(t *testing.T) {
 	n := instances(t, redistest.Mini(t), 1)[0]
-	r := region(t, n, tiered.Config[string]{Name: "users", LoadTimeout: 100 * time.Millisecond})
+	r := region(t, n, tiered.Config[string]{Name: "users", LoadTimeout: 200 * time.Millisecond})
 	u := &users{err: errGone}
-	l := tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: time.Hour, MaxBatch: 2})
+	l := tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: 199 * time.Millisecond, MaxBatch: 2})
 	both := func(a, b int) (errs [2]error) {
 		var wg sync.WaitGroup
 		for i, id := range []int{a, b} {
@@ -216,10 +218,6 @@ func TestCoalescedLoadThatFailsOrIsAbandoned(t *testing.T) {
 		if !errors.Is(err, tiered.ErrLoadTimeout) {
 			t.Errorf("%d: %v, want ErrLoadTimeout", i, err)
 		}
-	}
-	// One alone waits in vain for a second: LoadTimeout is for that too.
-	if _, err := l.Get(t.Context(), 6); !errors.Is(err, tiered.ErrLoadTimeout) {
-		t.Errorf("alone: %v, want ErrLoadTimeout", err)
 	}
 }
 
@@ -288,5 +286,79 @@ func TestLoadingNamesKeys(t *testing.T) {
 		if err := n.Delete(t.Context(), l.Ref(7)); !errors.Is(err, tiered.ErrInvalidKey) || l.Key(7) != "" {
 			t.Errorf("%s: Delete of its Ref: %v", name, err)
 		}
+	}
+}
+
+// What a gathered load returns beyond what it was asked for is ignored, and said
+// once.
+func TestSuperfluousValuesOfAGatheredLoad(t *testing.T) {
+	var log logs
+	n := instances(t, redistest.Mini(t), 1, func(o *tiered.Options) { o.Logger = log.logger() })[0]
+	r := region(t, n, tiered.Config[string]{Name: "users"})
+	l := tiered.BindMany(r, strconv.Itoa, func(_ context.Context, ids []int) (map[int]string, error) {
+		return map[int]string{ids[0]: "asked", 100: "not asked"}, nil
+	}, tiered.Coalescing{MaxWait: time.Millisecond})
+	for id := range 3 {
+		if v, err := l.Get(t.Context(), id); v != "asked" || err != nil {
+			t.Errorf("%d: %q, %v", id, v, err)
+		}
+	}
+	if lines := log.lines("not asked for"); len(lines) != 1 {
+		t.Errorf("said %d times: %v", len(lines), lines)
+	}
+}
+
+// Where the loads of a batch are made one by one, none begins when LoadTimeout is
+// over: the keys that have not begun fail with it.
+func TestNoLoadOfABatchBeginsAfterLoadTimeout(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		const limit = time.Second
+		r := region(t, b.node(t), tiered.Config[string]{Name: "users", LoadTimeout: limit})
+		began := time.Now()
+		var loads, late atomic.Int64
+		l := tiered.Bind(r, strconv.Itoa, func(context.Context, int) (string, error) {
+			loads.Add(1)
+			if time.Since(began) > limit {
+				late.Add(1)
+			}
+			time.Sleep(600 * time.Millisecond) //nolint:forbidigo // the clock of a bubble; the load does not look at its context
+			return "v", nil
+		})
+		ids := make([]int, 320)
+		for i := range ids {
+			ids[i] = i
+		}
+		got, err := l.GetMany(t.Context(), ids)
+		if e := failures(t, err); len(got)+len(e.Errs) != len(ids) || !errors.Is(e.Errs["319"], tiered.ErrLoadTimeout) {
+			t.Errorf("%d values, %d failed: %v", len(got), len(e.Errs), err)
+		}
+		pass(time.Minute)
+		if late.Load() > 0 || loads.Load() != 32 {
+			t.Errorf("%d loads, of them %d too late; want two times sixteen", loads.Load(), late.Load())
+		}
+	})
+}
+
+// A key function that panics in the middle of a load is the load's panic, and not
+// the end of the process.
+func TestKeyFunctionThatPanicsDuringALoad(t *testing.T) {
+	r := region(t, instances(t, redistest.Mini(t), 1)[0], tiered.Config[string]{Name: "users"})
+	var loading atomic.Bool
+	key := func(id int) string {
+		if loading.Load() {
+			panic("key")
+		}
+		return strconv.Itoa(id)
+	}
+	fails := func(context.Context, int) (string, error) { loading.Store(true); return "", errGone }
+	got, err := tiered.Bind(r, key, fails).GetMany(t.Context(), []int{1, 2})
+	if len(got) != 0 || !errors.Is(err, errGone) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	loading.Store(false)
+	panics := func(context.Context, int) (string, error) { loading.Store(true); panic("load") }
+	var p *tiered.LoadPanicError
+	if _, err = tiered.Bind(r, key, panics).GetMany(t.Context(), []int{1, 2}); !errors.As(err, &p) || p.Value != "load" {
+		t.Errorf("got %v", err)
 	}
 }

@@ -21,20 +21,24 @@ const DefaultMaxBatch = 100
 // keys. The zero value says no.
 type Coalescing struct {
 	// MaxWait is how long the first of the misses waits for others, a few
-	// milliseconds; it is added to the time that every miss takes. Defaults to
-	// 0: single misses are not gathered, and a MaxBatch is an error.
+	// milliseconds; it is added to the time that every miss takes, and counts
+	// towards its Config.LoadTimeout, which has to be longer. Defaults to 0: single
+	// misses are not gathered, and a MaxBatch is an error.
 	MaxWait time.Duration
 	// MaxBatch is the most keys of one load; when there are so many it begins at
 	// once. Defaults to 100. (It does not limit the loads of GetMany.)
 	MaxBatch int
 }
 
-func (c Coalescing) problem() error {
+// problem is what is wrong with it; limit is the region's LoadTimeout, or 0.
+func (c Coalescing) problem(limit time.Duration) error {
 	switch {
 	case c.MaxWait < 0:
 		return fmt.Errorf("doppio: Coalescing.MaxWait is negative (%v)", c.MaxWait)
 	case c.MaxBatch < 0:
 		return fmt.Errorf("doppio: Coalescing.MaxBatch is negative (%d)", c.MaxBatch)
+	case limit > 0 && c.MaxWait >= limit:
+		return fmt.Errorf("doppio: Coalescing.MaxWait (%v) is not shorter than LoadTimeout (%v)", c.MaxWait, limit)
 	case c.MaxWait == 0 && c.MaxBatch != 0:
 		return errors.New("doppio: Coalescing.MaxBatch is set, but MaxWait is 0")
 	}
@@ -49,7 +53,11 @@ func (c Coalescing) problem() error {
 //
 // A nil function and a Coalescing that makes no sense are errors of every Get.
 func BindMany[K comparable, V any](r *Region[V], key func(K) string, load func(context.Context, []K) (map[K]V, error), coalescing Coalescing) *Loading[K, V] {
-	l := &Loading[K, V]{region: r, key: key, many: load, bad: coalescing.problem()}
+	var limit time.Duration
+	if r != nil {
+		limit = r.core.loadTimeout
+	}
+	l := &Loading[K, V]{region: r, key: key, many: load, bad: coalescing.problem(limit)}
 	if load == nil {
 		return l
 	}
@@ -69,7 +77,7 @@ func BindMany[K comparable, V any](r *Region[V], key func(K) string, load func(c
 // loadOne loads one key.
 func (l *Loading[K, V]) loadOne(ctx context.Context, k K) (V, error) {
 	values, err := l.many(ctx, []K{k})
-	return valueOf(values, err, k, l.key(k))
+	return valueOf(values, loadError(err), k, l.key(k))
 }
 
 // valueOf is what a load for several keys has brought for one.
@@ -165,59 +173,65 @@ func (l *Loading[K, V]) Delete(ctx context.Context, keys ...K) error {
 
 // boxedMany is the load function for keys by their names.
 func (l *Loading[K, V]) boxedMany(ids map[string]K) manyLoad {
-	load := l.many
-	if load == nil {
-		load = l.loadEach
-	}
 	return func(ctx context.Context, names []string) (manyLoaded, error) {
 		keys := make([]K, len(names))
 		for i, name := range names {
 			keys[i] = ids[name]
 		}
-		values, err := load(ctx, keys)
+		var values map[K]V
+		var err error
+		if l.many != nil {
+			values, err = l.many(ctx, keys)
+		} else {
+			values, err = l.loadEach(ctx, keys, names)
+		}
 		return manyLoaded{size: len(values), value: func(name string) (any, bool) {
 			if v, ok := values[ids[name]]; ok {
 				return v, true
 			}
 			return nil, false
-		}}, err
+		}}, loadError(err)
 	}
 }
 
-// loadEach loads keys by the load function for one.
-func (l *Loading[K, V]) loadEach(ctx context.Context, keys []K) (map[K]V, error) {
+// loadEach loads keys by the load function for one, some at once. When ctx has
+// ended no further load begins.
+func (l *Loading[K, V]) loadEach(ctx context.Context, keys []K, names []string) (map[K]V, error) {
 	values := make(map[K]V, len(keys))
 	failed := make(map[string]error)
 	var mu sync.Mutex
-	one := func(k K) {
-		v, err := l.loadSafely(ctx, k)
-		mu.Lock()
-		defer mu.Unlock()
-		if err != nil {
-			failed[l.key(k)] = err
-			return
-		}
-		values[k] = v
-	}
 	var wg sync.WaitGroup
-	next := make(chan K)
-	for range min(eachAtOnce, len(keys)) {
+	slots := make(chan struct{}, eachAtOnce)
+	begun := 0
+	for begun < len(keys) && ctx.Err() == nil {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			continue
+		}
+		k, name := keys[begun], names[begun]
+		begun++
 		wg.Go(func() {
-			for k := range next {
-				one(k)
+			defer func() { <-slots }()
+			v, err := l.loadSafely(ctx, k, name)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed[name] = err
+				return
 			}
+			values[k] = v
 		})
 	}
-	for _, k := range keys {
-		next <- k
-	}
-	close(next)
 	wg.Wait()
+	for _, name := range names[begun:] {
+		failed[name] = ctx.Err()
+	}
 	return values, batchFailed(l.region.core.name, failed)
 }
 
 // loadSafely makes an error of a panic, and of runtime.Goexit.
-func (l *Loading[K, V]) loadSafely(ctx context.Context, k K) (v V, err error) {
+func (l *Loading[K, V]) loadSafely(ctx context.Context, k K, name string) (v V, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -225,7 +239,7 @@ func (l *Loading[K, V]) loadSafely(ctx context.Context, k K) (v V, err error) {
 		defer func() {
 			if !returned {
 				p := raisedBy(recover())
-				err = p.named(l.region.core.name, l.key(k))
+				err = p.named(l.region.core.name, name)
 			}
 		}()
 		v, err = l.load(ctx, k)

@@ -24,7 +24,7 @@ func boxedMany[V any](load func(context.Context, []string) (map[string]V, error)
 				return v, true
 			}
 			return nil, false
-		}}, err
+		}}, loadError(err)
 	}
 }
 
@@ -108,10 +108,17 @@ func (c *convoy) prepare(ctx context.Context, riders []*rider, encode []bool, ta
 			ls[i] = r.ready(nil, leftOut(r.key.Name, err), encode[i], tagged)
 		}
 	}
-	if got.size > found {
-		c.warnOnce("a load returned values for keys that it was not asked for; they are ignored", "asked", len(keys), "superfluous", got.size-found)
-	}
+	c.checkSuperfluous(len(keys), got.size-found)
 	return ls
+}
+
+// checkSuperfluous says, once, that a load has returned values that it was not asked
+// for. They cannot be kept: no lease was taken for them, so that an invalidation
+// that comes meanwhile would go unnoticed.
+func (r *region) checkSuperfluous(asked, superfluous int) {
+	if superfluous > 0 {
+		r.warnOnce("a load returned values for keys that it was not asked for; they are ignored", "asked", asked, "superfluous", superfluous)
+	}
 }
 
 // ready is prepared, where a panic concerns this key alone.

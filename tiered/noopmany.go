@@ -31,7 +31,7 @@ func (noop[V]) GetOrLoadMany(ctx context.Context, keys []string, load func(conte
 	for _, key := range valid {
 		if v, ok := values[key]; ok {
 			out[key] = v
-		} else if err := leftOut(key, err); !isAbsent(err, false) {
+		} else if err := leftOut(key, loadError(err)); !isAbsent(err, false) {
 			failed[key] = err
 		}
 	}
