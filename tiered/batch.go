@@ -11,8 +11,8 @@ import (
 // GetMany returns what the tiers have of keys. A key that they do not have is
 // not in the map, and no error. What L1 has costs nothing but its place in the
 // map; all that it has not is one round trip to each of Redis's masters
-// concerned, whatever the number of keys. (A reply of many megabytes may take
-// longer than Options.L2Timeout: ask for fewer keys then.)
+// concerned for each 512 keys. (Options.L2Timeout is for each of them. A reply of
+// many megabytes may take longer: ask for fewer keys then.)
 //
 // The map is never nil, unless the call made no sense. If single keys fail, the
 // error is a [*BatchError] that names them, and all others are in the map:
@@ -40,8 +40,10 @@ func (r *Region[V]) GetMany(ctx context.Context, keys []string, opts ...Option) 
 // keys of this one. (What others were loading and did not bring is loaded by a
 // call of its own, as are keys that are invalidated meanwhile.)
 //
-// In Redis this takes three round trips to each master concerned, whatever the
-// number of keys: read, take leases, store.
+// In Redis this takes three round trips to each master concerned for each 512
+// keys: read, take leases, store. The load is one call, whatever their number. A
+// call that has waited for loads looks once more at what it knew before, and
+// reads again what was invalidated meanwhile.
 //
 // A key that load leaves out is known not to exist from then on, as if the load
 // of GetOrLoad had returned [ErrNotFound], and is not in the map. If load returns
@@ -49,7 +51,8 @@ func (r *Region[V]) GetMany(ctx context.Context, keys []string, opts ...Option) 
 // and each key that was left out fails with that error. If the error is itself a
 // [*BatchError] (not wrapped), keys that it names fail with their own: just what
 // GetOrLoad would make of it, so that a key with ErrNotFound is absent.
-// Values for keys that were not asked for are ignored.
+// Values for keys that were not asked for are ignored: no lease was taken for them.
+// When load has returned, its map must not be changed any more.
 //
 // The load gets a context as that of GetOrLoad does, and a slice of its own. A
 // panic or runtime.Goexit is a [*LoadPanicError] of each key. Everything else is
@@ -76,8 +79,9 @@ func (r *Region[V]) GetOrLoadMany(ctx context.Context, keys []string, load func(
 }
 
 // SetMany stores values in both tiers and invalidates all other copies, in two
-// round trips to each of Redis's masters, whatever the number of keys. (In a
-// region that is L1Only there are more.) Each key is set as by Set: if some fail,
+// round trips to each of Redis's masters for each 512 keys. (There is a third where
+// Config.TTLFor says of some that they are not to be cached, and there are more in a
+// region that is L1Only.) Each key is set as by Set: if some fail,
 // the error is a [*BatchError] that names them. There is no order among the keys,
 // and no moment at which all of them change. Options: [WithTTL], [WithTags].
 func (r *Region[V]) SetMany(ctx context.Context, values map[string]V, opts ...Option) error {
