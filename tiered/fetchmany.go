@@ -41,9 +41,9 @@ func (r *region) fetchMany(ctx context.Context, keys []keyspace.Key, c call, loa
 	}
 	arrival := r.node.fences.Now()
 	b := batch{region: r, call: c, kind: kindOf(c, load != nil), load: load}
-	todo := make([]int, len(keys))
-	for i := range todo {
-		todo[i] = i
+	todo := make([]int, 0, len(keys))
+	for i := range keys {
+		todo = append(todo, i)
 	}
 	todo = b.staleMany(keys, answers, todo, arrival)
 	if b.past != nil {
