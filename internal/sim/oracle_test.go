@@ -348,6 +348,9 @@ func (o *oracle) neverBack(c *call, k *known, l *load, end int) {
 	case k.evicted > l.begin:
 		// Redis has evicted the older value, by itself or because its clock was
 		// moved: the newer one could be stored without an invalidation.
+	case k.traits.lag > 0 && k.evicted > c.newest.begin:
+		// What kept the replica's value from being stored after a Set was lost with
+		// the value that was set.
 	case !o.loads[newer.id].stored:
 		// The newer value was loaded while Redis was out of use, and Redis never had
 		// it: "G3 ends where Redis does".

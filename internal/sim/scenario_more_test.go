@@ -255,7 +255,11 @@ var featureScenarios = []scenario{
 				w.write(s.b, op, "r:k1", false)
 				wait(time.Millisecond)
 				c := s.read(s.a, "r:k1")
-				s.want(c, "the old version, of the replica", c.value.version+1 == w.oracle.current("r:k1"))
+				if op == "set" {
+					s.want(c, "what was set", c.value.version == w.oracle.current("r:k1"))
+				} else {
+					s.want(c, "the old version, of the replica", c.value.version+1 == w.oracle.current("r:k1"))
+				}
 				w.get(s.a, "force", "r:k1", true, how{})
 				wait(time.Second)
 				c = s.read(s.a, "r:k1")
