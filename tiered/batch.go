@@ -11,8 +11,8 @@ import (
 // GetMany returns what the tiers have of keys. A key that they do not have is
 // not in the map, and no error. What L1 has costs nothing but its place in the
 // map; all that it has not is one round trip to each of Redis's masters
-// concerned for each 512 keys. (Options.L2Timeout is for each of them. A reply of
-// many megabytes may take longer: ask for fewer keys then.)
+// concerned. (For each 8,192 keys, and for each 16 MiB of values; Options.L2Timeout
+// is for each of them.)
 //
 // The map is never nil, unless the call made no sense. If single keys fail, the
 // error is a [*BatchError] that names them, and all others are in the map:
@@ -40,8 +40,8 @@ func (r *Region[V]) GetMany(ctx context.Context, keys []string, opts ...Option) 
 // keys of this one. (What others were loading and did not bring is loaded by a
 // call of its own, as are keys that are invalidated meanwhile.)
 //
-// In Redis this takes three round trips to each master concerned for each 512
-// keys: read, take leases, store. The load is one call, whatever their number. A
+// In Redis this takes three round trips to each master concerned: read, take leases,
+// store. (For each 8,192 keys that are read, and 1,024 of the others.) The load is one call, whatever their number. A
 // call that has waited for loads looks once more at what it knew before, and
 // reads again what was invalidated meanwhile.
 //
@@ -79,7 +79,7 @@ func (r *Region[V]) GetOrLoadMany(ctx context.Context, keys []string, load func(
 }
 
 // SetMany stores values in both tiers and invalidates all other copies, in two
-// round trips to each of Redis's masters for each 512 keys. (There is a third where
+// round trips to each of Redis's masters, for each 1,024 keys. (There is a third where
 // Config.TTLFor says of some that they are not to be cached, and there are more in a
 // region that is L1Only.) Each key is set as by Set: if some fail,
 // the error is a [*BatchError] that names them. There is no order among the keys,

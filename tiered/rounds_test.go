@@ -17,9 +17,9 @@ func TestRounds(t *testing.T) {
 	}{
 		{"none", 0, nil, "[]"},
 		{"one", 1, nil, "[1]"},
-		{"just one round", roundKeys, nil, "[512]"},
-		{"one more", roundKeys + 1, nil, "[512 1]"},
-		{"several", 3*roundKeys - 1, sizes(10), "[512 512 511]"},
+		{"just one round", roundKeys, nil, "[1024]"},
+		{"one more", roundKeys + 1, nil, "[1024 1]"},
+		{"several", 3*roundKeys - 1, sizes(10), "[1024 1024 1023]"},
 		{"large values", 5, sizes(roundBytes / 2), "[2 2 1]"},
 		{"values that are too large", 3, sizes(roundBytes + 1), "[1 1 1]"},
 		{"a value that is too large among others", 4, sizes(1, 1, roundBytes+1, 1), "[2 1 1]"},
@@ -27,7 +27,7 @@ func TestRounds(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			next, rounds := 0, []int{}
-			inRounds(tt.n, tt.size, func(from, to int) {
+			inRounds(tt.n, roundKeys, tt.size, func(from, to int) {
 				if from != next {
 					t.Errorf("a round begins at %d, want %d", from, next)
 				}
