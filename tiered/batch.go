@@ -59,7 +59,7 @@ func (r *Region[V]) GetMany(ctx context.Context, keys []string, opts ...Option) 
 // as for [Region.GetMany] and [Region.GetOrLoad]. Options: [WithTTL], [BypassL1],
 // [ForceLoad], [WithTags].
 //
-// Config.StaleFor, SoftTimeout and ErrorTTL hold for each key: one whose load
+// Config.StaleFor, SoftTimeout and ErrorTTLFor hold for each key: one whose load
 // fails, or is slow, is answered with its stale value if it has one, and one whose
 // load has failed just now fails without another. The call waits for the keys that
 // have no stale value. With Config.RefreshAhead, a key that is due is loaded ahead

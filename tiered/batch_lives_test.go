@@ -224,7 +224,7 @@ func TestSoftTimeoutOfABatch(t *testing.T) {
 // An error stands for the keys that have failed, and for no others.
 func TestErrorsOfABatchStandForTheirTTL(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bubble) {
-		r := region(t, b.node(t), tiered.Config[string]{Name: "items", ErrorTTL: downFor})
+		r := region(t, b.node(t), tiered.Config[string]{Name: "items", ErrorTTLFor: downFor})
 		tb := newTable("a")
 		tb.err = &tiered.BatchError{Errs: map[string]error{"b": errDown}}
 		for _, calls := range [][][]string{{{"a", "b"}}, nil} {

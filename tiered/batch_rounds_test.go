@@ -27,7 +27,7 @@ func TestBatchOfManyRounds(t *testing.T) {
 	got, err := here.GetOrLoadMany(t.Context(), names, tb.load)
 	wantMany(t, got, err, names[:1200]...)
 	tb.loaded(t, slices.Sorted(slices.Values(names)))
-	if told, want := o.told(t), []string{"l2.get items:", "l2.get_lease items:", "load items:", "l2.fill items:"}; !slices.Equal(told, want) {
+	if told, want := o.told(t), []string{"l2.get items:", "l2.lease items:", "load items:", "l2.fill items:"}; !slices.Equal(told, want) {
 		t.Errorf("told of %q, want %q", told, want)
 	}
 	if s := here.Stats(); s.L2Latency.Count != 3 || s.LoadLatency.Count != 1 || s.Loads != 1300 || s.Unstored != 0 || s.FillsRejected != 0 {
@@ -46,7 +46,7 @@ func TestBatchOfManyRounds(t *testing.T) {
 	}
 	got, err = set[1].GetMany(t.Context(), names)
 	wantMany(t, got, err, names...)
-	if told, want := o.told(t), []string{"l2.begin_set set:", "l2.fill set:"}; !slices.Equal(told, want) {
+	if told, want := o.told(t), []string{"l2.set set:", "l2.fill set:"}; !slices.Equal(told, want) {
 		t.Errorf("told of %q, want %q", told, want)
 	}
 }

@@ -37,7 +37,7 @@ func TestRememberedErrorDoesNotWaitForOtherKeys(t *testing.T) {
 	for _, mode := range modes {
 		t.Run(mode.String(), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, b *bubble) {
-				rs := regions(t, []*tiered.Node{b.node(t), b.node(t)}, tiered.Config[string]{Name: "items", Mode: mode, ErrorTTL: downFor})
+				rs := regions(t, []*tiered.Node{b.node(t), b.node(t)}, tiered.Config[string]{Name: "items", Mode: mode, ErrorTTLFor: downFor})
 				fails := &source[string]{err: errDown}
 				if _, _, err := read(t, rs[0], "bad", fails); !errors.Is(err, errDown) {
 					t.Fatal(err)

@@ -51,7 +51,7 @@ func (n *Node) Clear(ctx context.Context, region string) error {
 	if err := n.backplane.Err(); err != nil {
 		return fmt.Errorf("doppio: clear %s: %w", region, unavailable(err))
 	}
-	ctx, told := n.observe(ctx, Operation{Kind: OpInvalidate, Region: region})
+	ctx, told := n.observe(ctx, Operation{Kind: OpL2Invalidate, Region: region})
 	err := n.clearL2(ctx, region)
 	if told != nil {
 		told(err)

@@ -135,7 +135,7 @@ type Config[V any] struct {
 	// the type. One that is set by hand must be changed by hand with the type:
 	// nothing else keeps a value of the old type from being read as the new.
 	Schema string
-	// ErrorTTL is how long a load's error is returned to those who ask for the
+	// ErrorTTLFor is how long a load's error is returned to those who ask for the
 	// key instead of loading again, by this instance, so that an origin that is
 	// down is not asked by everybody; 0 or less: not at all. It sees each error
 	// of a load, so it can tell them apart: a [*LoadPanicError] (which stands
@@ -144,7 +144,7 @@ type Config[V any] struct {
 	// At most 16,384 errors stand at once.
 	// Values in Redis are served all the same, ForceLoad loads, and an
 	// invalidation of the key, on any instance, ends it. Defaults to none.
-	ErrorTTL func(err error) time.Duration
+	ErrorTTLFor func(err error) time.Duration
 	// TTLFor is the life of a value, known from the value. 0: TTL; negative:
 	// the value is not cached. WithTTL takes precedence. Defaults to none.
 	TTLFor func(key string, v V) time.Duration

@@ -11,7 +11,7 @@ import (
 
 // Expire ends the lives of keys on all instances, at once and not at random: the
 // next GetOrLoad loads. (On another instance, where a load has just failed or is slow,
-// it is the next one after [DefaultStaleThrottle].) Unlike Delete it keeps the values for Config.StaleFor, to
+// it is the next one after [StaleThrottle].) Unlike Delete it keeps the values for Config.StaleFor, to
 // be served if that load fails or is slow. So it is for values that have become
 // old, not for values that have become wrong.
 //

@@ -57,7 +57,7 @@ func TestExpire(t *testing.T) {
 					f.fails(t, r)
 				}
 				f.down.Store(false)
-				pass(tiered.DefaultStaleThrottle)
+				pass(tiered.StaleThrottle)
 				f.is(t, rs[0], "2", false)
 				f.down.Store(true)
 				expires(t, rs[0])
@@ -111,7 +111,7 @@ func TestExpireInMemory(t *testing.T) {
 		pass(time.Minute / 2)
 		f.fails(t, r)
 		f.down.Store(false)
-		pass(tiered.DefaultStaleThrottle)
+		pass(tiered.StaleThrottle)
 		f.is(t, r, "v", false)
 		f.down.Store(true)
 		if err := r.Delete(t.Context(), "k"); err != nil {

@@ -22,7 +22,7 @@ const (
 // its time, with a load that goes well, or when an invalidation is heard that could
 // concern the key, here or elsewhere: whoever invalidates wants it to be loaded.
 type failures struct {
-	ttl func(err error) time.Duration // Config.ErrorTTL; nil: none is remembered
+	ttl func(err error) time.Duration // Config.ErrorTTLFor; nil: none is remembered
 
 	mu    sync.Mutex
 	keys  map[string]failure

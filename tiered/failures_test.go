@@ -22,7 +22,7 @@ func downFor(err error) time.Duration {
 
 func TestAnErrorStandsForItsTTL(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bubble) {
-		r := region(t, b.node(t), tiered.Config[int]{Name: "items", ErrorTTL: downFor})
+		r := region(t, b.node(t), tiered.Config[int]{Name: "items", ErrorTTLFor: downFor})
 		s := &source[int]{err: fmt.Errorf("query: %w", errDown)}
 		for range 3 {
 			if _, _, err := read(t, r, "k", s); !errors.Is(err, errDown) {
@@ -55,7 +55,7 @@ func TestWhatEndsAnErrorsTTL(t *testing.T) {
 	}
 	for name, end := range tests {
 		t.Run(name, func(t *testing.T) {
-			r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTL: downFor})
+			r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTLFor: downFor})
 			s := &source[int]{err: errDown}
 			_, _, _ = read(t, r, "k", s)
 			s.err, s.value = nil, 7
@@ -70,7 +70,7 @@ func TestWhatEndsAnErrorsTTL(t *testing.T) {
 }
 
 func TestErrorsThatDoNotStand(t *testing.T) {
-	r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTL: downFor})
+	r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTLFor: downFor})
 	other := &source[int]{err: errors.New("another")}
 	for range 2 {
 		_, _, _ = read(t, r, "k", other)
@@ -86,7 +86,7 @@ func TestErrorsThatDoNotStand(t *testing.T) {
 
 // However many keys fail, what is remembered of them is bounded.
 func TestErrorsAreBounded(t *testing.T) {
-	r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTL: downFor})
+	r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTLFor: downFor})
 	var loads atomic.Int64
 	load := func(context.Context, string) (int, error) { loads.Add(1); return 0, errDown }
 	const keys = 20_000
@@ -104,7 +104,7 @@ func TestErrorsAreBounded(t *testing.T) {
 func TestAnErrorThatStandsDoesNotHideAStaleValue(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bubble) {
 		r := region(t, b.node(t), tiered.Config[int]{
-			Name: "items", Jitter: -1, TTL: time.Minute, StaleFor: time.Hour, ErrorTTL: func(error) time.Duration { return time.Hour },
+			Name: "items", Jitter: -1, TTL: time.Minute, StaleFor: time.Hour, ErrorTTLFor: func(error) time.Duration { return time.Hour },
 		})
 		s := &source[int]{value: 7}
 		wants(t, r, "k", s, 7, tiered.SourceLoad)
@@ -124,7 +124,7 @@ func TestAnErrorThatStandsDoesNotHideAStaleValue(t *testing.T) {
 // let the key be loaded.
 func TestAnErrorFromBeforeADeleteDoesNotStand(t *testing.T) {
 	n := local(t)
-	r := region(t, n, tiered.Config[int]{Name: "items", ErrorTTL: downFor})
+	r := region(t, n, tiered.Config[int]{Name: "items", ErrorTTLFor: downFor})
 	begun, end := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
@@ -181,7 +181,7 @@ func TestEachKindOfErrorStandsForItsOwnTTL(t *testing.T) {
 		"gone":    {func(context.Context) error { return tiered.ErrNotFound }, func(err error) bool { return errors.Is(err, tiered.ErrAbsent) }, 0},
 	}
 	inBubble(t, func(t *testing.T, b *bubble) {
-		r := region(t, b.node(t), tiered.Config[int]{Name: "items", NegativeTTL: -1, LoadTimeout: time.Second, ErrorTTL: ttl})
+		r := region(t, b.node(t), tiered.Config[int]{Name: "items", NegativeTTL: -1, LoadTimeout: time.Second, ErrorTTLFor: ttl})
 		for name, tt := range loads {
 			var calls atomic.Int64
 			ask := func() {
@@ -211,14 +211,14 @@ func TestEachKindOfErrorStandsForItsOwnTTL(t *testing.T) {
 	})
 	for _, err := range seen {
 		if errors.Is(err, tiered.ErrNotFound) {
-			t.Errorf("ErrorTTL is asked about %v", err)
+			t.Errorf("ErrorTTLFor is asked about %v", err)
 		}
 	}
 }
 
 // That somebody gave up says nothing of the origin, and stands for nobody.
 func TestACancellationNeverStands(t *testing.T) {
-	r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTL: func(error) time.Duration { return time.Hour }})
+	r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTLFor: func(error) time.Duration { return time.Hour }})
 	s := &source[int]{err: fmt.Errorf("query: %w", context.Canceled)}
 	for range 2 {
 		if _, _, err := read(t, r, "k", s); !errors.Is(err, context.Canceled) {
@@ -248,7 +248,7 @@ func TestAnErrorStandsOnItsInstanceAlone(t *testing.T) {
 			here := instances(t, b, 1, quiet, func(o *tiered.Options) { o.Redis = proxy.Client(t) })[0]
 			there := instances(t, b, 1, quiet)[0]
 			name := fmt.Sprint("many ", many)
-			rs := regions(t, []*tiered.Node{here, there}, tiered.Config[int]{Name: name, ErrorTTL: downFor})
+			rs := regions(t, []*tiered.Node{here, there}, tiered.Config[int]{Name: name, ErrorTTLFor: downFor})
 			down, up := &source[int]{err: errDown}, &source[int]{value: 7}
 			ask := func() (int, error) {
 				if !many {
@@ -295,7 +295,7 @@ func TestInvalidationsEndAnErrorEverywhere(t *testing.T) {
 		t.Run(mode.String(), func(t *testing.T) {
 			redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
 				nodes := instances(t, b, 2)
-				rs := regions(t, nodes, tiered.Config[int]{Name: "items", Mode: mode, ErrorTTL: downFor})
+				rs := regions(t, nodes, tiered.Config[int]{Name: "items", Mode: mode, ErrorTTLFor: downFor})
 				ends := map[string]func(r *tiered.Region[int]) error{
 					"Delete": func(r *tiered.Region[int]) error { return r.Delete(t.Context(), "k") },
 					"Clear":  func(r *tiered.Region[int]) error { return r.Clear(t.Context()) },
@@ -329,7 +329,7 @@ func TestInvalidationsEndAnErrorEverywhere(t *testing.T) {
 // is given back, and the key can be loaded.
 func TestErrorTTLThatPanics(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
-		r := region(t, instances(t, b, 1)[0], tiered.Config[int]{Name: "items", ErrorTTL: func(error) time.Duration { panic("boom") }})
+		r := region(t, instances(t, b, 1)[0], tiered.Config[int]{Name: "items", ErrorTTLFor: func(error) time.Duration { panic("boom") }})
 		down := &source[int]{err: errDown}
 		var panicked *tiered.LoadPanicError
 		if _, _, err := read(t, r, "k", down); !errors.As(err, &panicked) || panicked.Value != "boom" {
@@ -351,7 +351,7 @@ func TestErrorTTLThatPanics(t *testing.T) {
 
 // Who loads gets the stack of a panic; an error that stands does not hold it.
 func TestAStackDoesNotStand(t *testing.T) {
-	r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTL: func(error) time.Duration { return time.Hour }})
+	r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTLFor: func(error) time.Duration { return time.Hour }})
 	for i := range 2 {
 		_, err := r.GetOrLoad(t.Context(), "k", func(context.Context, string) (int, error) { panic(errDown) })
 		var panicked *tiered.LoadPanicError
@@ -365,7 +365,7 @@ func TestAStackDoesNotStand(t *testing.T) {
 func TestAnErrorEndsWithClear(t *testing.T) {
 	for name, n := range map[string]*tiered.Node{"local": local(t), "shared": instances(t, redistest.Mini(t), 1)[0]} {
 		t.Run(name, func(t *testing.T) {
-			r := region(t, n, tiered.Config[int]{Name: "items", ErrorTTL: func(error) time.Duration { return time.Hour }})
+			r := region(t, n, tiered.Config[int]{Name: "items", ErrorTTLFor: func(error) time.Duration { return time.Hour }})
 			s := &source[int]{err: errDown}
 			if _, err := r.GetOrLoad(t.Context(), "k", s.load); !errors.Is(err, errDown) {
 				t.Fatal(err)
@@ -379,10 +379,10 @@ func TestAnErrorEndsWithClear(t *testing.T) {
 	}
 }
 
-// A Delete that comes while Config.ErrorTTL is being asked finds no error yet.
+// A Delete that comes while Config.ErrorTTLFor is being asked finds no error yet.
 func TestAnErrorEndsWithADeleteThatIsQuicker(t *testing.T) {
 	asked, goOn := make(chan struct{}), make(chan struct{})
-	r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTL: func(error) time.Duration {
+	r := region(t, local(t), tiered.Config[int]{Name: "items", ErrorTTLFor: func(error) time.Duration {
 		close(asked)
 		<-goOn
 		return time.Hour

@@ -132,7 +132,7 @@ func (r *rider) ready(v any, err error, encode bool, tagged tagged) (l loaded) {
 }
 
 // loadOver takes in how the load of the rider's key has ended. A panic in
-// Config.ErrorTTL concerns this key alone.
+// Config.ErrorTTLFor concerns this key alone.
 func (r *rider) loadOver(l *loaded) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -80,16 +80,16 @@ func TestObserverIsToldOfCallsAndLoads(t *testing.T) {
 			want []string
 		}{
 			{"Get", func() { _, _ = r.Get(t.Context(), "k") }, []string{"l2.get items:k"}},
-			{"a load", load(r, "k", s), []string{"l2.get items:k", "l2.get_lease items:k", "load items:k", "l2.fill items:k"}},
+			{"a load", load(r, "k", s), []string{"l2.get items:k", "l2.lease items:k", "load items:k", "l2.fill items:k"}},
 			{"an L1 hit", load(r, "k", s), nil},
 			{"an L1 hit with options", load(r, "k", s, tiered.WithInfo(new(tiered.Info))), nil},
 			{"an L2 hit", load(r, "k", s, tiered.BypassL1()), []string{"l2.get items:k"}},
-			{"a failed load", load(r, "f", broken), []string{"l2.get items:f", "l2.get_lease items:f", "load items:f broken"}},
+			{"a failed load", load(r, "f", broken), []string{"l2.get items:f", "l2.lease items:f", "load items:f broken"}},
 			{"an absence", load(r, "n", missing), []string{
-				"l2.get items:n", "l2.get_lease items:n", "load items:n doppio: not found: known to be absent: doppio: not found", "l2.fill items:n",
+				"l2.get items:n", "l2.lease items:n", "load items:n doppio: not found: known to be absent: doppio: not found", "l2.fill items:n",
 			}},
 			{"a load in L1 only", load(l1Only, "k", s), []string{"load l1:k"}},
-			{"Set", func() { _ = r.Set(t.Context(), "s", 1) }, []string{"l2.begin_set items:s", "l2.fill items:s"}},
+			{"Set", func() { _ = r.Set(t.Context(), "s", 1) }, []string{"l2.set items:s", "l2.fill items:s"}},
 			{"Delete of one key", func() { _ = r.Delete(t.Context(), "k") }, []string{"l2.invalidate items:k"}},
 			{"Delete of several keys", func() { _ = r.Delete(t.Context(), "k", "l") }, []string{"l2.invalidate items:"}},
 			{"Delete in several regions", func() { _ = n.Delete(t.Context(), n.Ref("items", "k"), n.Ref("others", "k")) }, []string{"l2.invalidate :"}},
@@ -193,7 +193,7 @@ func (c clumsy) Observe(ctx context.Context, op tiered.Operation) (context.Conte
 // nor the process's end.
 func TestObserverThatPanics(t *testing.T) {
 	kinds := []tiered.OperationKind{
-		tiered.OpL2Get, tiered.OpL2Lease, tiered.OpL2Tags, tiered.OpLoad, tiered.OpL2Fill, tiered.OpL2Begin, tiered.OpInvalidate,
+		tiered.OpL2Get, tiered.OpL2Lease, tiered.OpL2Tags, tiered.OpLoad, tiered.OpL2Fill, tiered.OpL2Set, tiered.OpL2Invalidate,
 	}
 	for _, kind := range kinds {
 		for _, after := range []bool{false, true} {

@@ -98,13 +98,13 @@ type OperationKind string
 
 // Kinds of operations.
 const (
-	OpLoad       OperationKind = "load"          // the caller's load function
-	OpL2Get      OperationKind = "l2.get"        // read a value
-	OpL2Lease    OperationKind = "l2.get_lease"  // read a value or take the lease to load it
-	OpL2Tags     OperationKind = "l2.tags"       // ask whether a value's tags were invalidated
-	OpL2Fill     OperationKind = "l2.fill"       // store what was loaded or set
-	OpL2Begin    OperationKind = "l2.begin_set"  // invalidate and take the lease to set
-	OpInvalidate OperationKind = "l2.invalidate" // invalidate keys
+	OpLoad         OperationKind = "load"          // the caller's load function
+	OpL2Get        OperationKind = "l2.get"        // read a value
+	OpL2Lease      OperationKind = "l2.lease"      // read a value or take the lease to load it
+	OpL2Tags       OperationKind = "l2.tags"       // ask whether a value's tags were invalidated
+	OpL2Fill       OperationKind = "l2.fill"       // store what was loaded or set
+	OpL2Set        OperationKind = "l2.set"        // invalidate and take the lease to set
+	OpL2Invalidate OperationKind = "l2.invalidate" // invalidate keys, tags or a region
 )
 
 // validate names all problems at once.

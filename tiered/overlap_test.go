@@ -34,7 +34,7 @@ func (a *after) Observe(ctx context.Context, op tiered.Operation) (context.Conte
 // the value is kept in L1 only: between the invalidation and the put.
 func TestDeleteBetweenTheStepsOfSet(t *testing.T) {
 	b := redistest.Mini(t)
-	obs := &after{kind: tiered.OpInvalidate}
+	obs := &after{kind: tiered.OpL2Invalidate}
 	n := open(t, tiered.Options{Redis: b.Client(t), Observer: obs, L2Timeout: patience})
 	ready(t, n)
 	r := region(t, n, tiered.Config[string]{Name: "items", Mode: tiered.L1Only})

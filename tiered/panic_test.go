@@ -279,10 +279,10 @@ func TestGoexitInAFunctionOfTheConfiguration(t *testing.T) {
 		}
 	}
 	tests := map[string]tiered.Config[string]{
-		"Size":     {Size: func(string) int64 { exit(); return 1 }},
-		"TTLFor":   {TTLFor: func(string, string) time.Duration { exit(); return 0 }},
-		"Clone":    {Clone: func(v string) string { exit(); return v }},
-		"ErrorTTL": {ErrorTTL: func(error) time.Duration { exit(); return 0 }},
+		"Size":        {Size: func(string) int64 { exit(); return 1 }},
+		"TTLFor":      {TTLFor: func(string, string) time.Duration { exit(); return 0 }},
+		"Clone":       {Clone: func(v string) string { exit(); return v }},
+		"ErrorTTLFor": {ErrorTTLFor: func(error) time.Duration { exit(); return 0 }},
 	}
 	for name, cfg := range tests {
 		for _, mode := range modes {
@@ -294,7 +294,7 @@ func TestGoexitInAFunctionOfTheConfiguration(t *testing.T) {
 				cfg.Name, cfg.Mode = "items", mode
 				r := region(t, instances(t, b, 1)[0], cfg)
 				tb := newTable("a", "b")
-				if name == "ErrorTTL" {
+				if name == "ErrorTTLFor" {
 					tb.rows, tb.err = nil, errGone
 				}
 				on.Store(true)

@@ -12,11 +12,11 @@ import (
 	"github.com/doppio-cache/doppio/l2"
 )
 
-// DefaultRefreshThrottle is how long after a hit has started a load ahead of time
+// RefreshThrottle is how long after a hit has started a load ahead of time
 // no other does for that key on this instance, if that load fails or another
 // instance has the lease; half of what is left of the value's life if that is
 // shorter.
-const DefaultRefreshThrottle = 5 * time.Second
+const RefreshThrottle = 5 * time.Second
 
 const (
 	// maxRefreshes bounds the loads of a node that are ahead of time. What does
@@ -89,7 +89,7 @@ func (r *region) attend(ctx context.Context, key string, hash uint64, c call, bo
 // refreshPause is for how long a key is left alone after a load ahead of time has
 // begun.
 func refreshPause(left int64) time.Duration {
-	return min(DefaultRefreshThrottle, time.Duration(left/2))
+	return min(RefreshThrottle, time.Duration(left/2))
 }
 
 // refreshFetched is attend for a value that L2 has answered with: there may be no

@@ -79,7 +79,7 @@ func TestRefreshThatFails(t *testing.T) {
 					synctest.Wait()
 				}
 				f.reads(t, 1)
-				pass(tiered.DefaultRefreshThrottle - near)
+				pass(tiered.RefreshThrottle - near)
 				f.is(t, r, "1", false)
 				synctest.Wait()
 				f.reads(t, 0)
@@ -87,7 +87,7 @@ func TestRefreshThatFails(t *testing.T) {
 				f.is(t, r, "1", false)
 				synctest.Wait()
 				f.reads(t, 1)
-				pass(4*time.Minute - tiered.DefaultRefreshThrottle)
+				pass(4*time.Minute - tiered.RefreshThrottle)
 				f.fails(t, r)
 			})
 		})

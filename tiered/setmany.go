@@ -106,7 +106,7 @@ func (r *region) beginMany(ctx context.Context, writes []*write) []l2.Begun {
 	for i, w := range writes {
 		keys[i], tokens[i] = w.key, l2.NewToken()
 	}
-	ctx, watched := r.watch(ctx, OpL2Begin, only(writes))
+	ctx, watched := r.watch(ctx, OpL2Set, only(writes))
 	begun := r.begin(ctx, keys, tokens)
 	var failed error
 	for i := range begun {

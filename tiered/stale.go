@@ -14,11 +14,11 @@ import (
 	"github.com/doppio-cache/doppio/l2"
 )
 
-// DefaultStaleThrottle is how long a key whose load has failed, or is slower
+// StaleThrottle is how long a key whose load has failed, or is slower
 // than Config.SoftTimeout, is answered with its stale value before another call
 // tries to load it; Config.StaleFor if that is shorter. It counts per key and
 // instance.
-const DefaultStaleThrottle = 5 * time.Second
+const StaleThrottle = 5 * time.Second
 
 // errSoftTimeout ends a caller's waiting, not the load; no caller ever sees it.
 var errSoftTimeout = errors.New("doppio: soft timeout")
@@ -316,7 +316,7 @@ func (f *flight) loadEnded(l *loaded) {
 
 // hold lets no call load the key for a while, as long as there is a stale value.
 func (s *staleness) hold(hash uint64, now int64) {
-	s.throttle.hold(hash, now, min(DefaultStaleThrottle, s.period))
+	s.throttle.hold(hash, now, min(StaleThrottle, s.period))
 }
 
 // staleUntil is until when a copy may be served past its life; 0: not at all.

@@ -82,7 +82,7 @@ func TestStaleIfError(t *testing.T) {
 				if got := r.Stats().StaleServed - served; got != 10 {
 					t.Errorf("StaleServed grew by %d, want 10", got)
 				}
-				pass(tiered.DefaultStaleThrottle)
+				pass(tiered.StaleThrottle)
 				f.is(t, r, "old", true)
 				f.is(t, r, "old", true)
 				f.reads(t, 1)
@@ -92,7 +92,7 @@ func TestStaleIfError(t *testing.T) {
 				// It comes back.
 				f.value = "new"
 				f.down.Store(false)
-				pass(tiered.DefaultStaleThrottle)
+				pass(tiered.StaleThrottle)
 				f.is(t, r, "new", false)
 				f.reads(t, 1)
 				f.down.Store(true)
@@ -208,7 +208,7 @@ func TestDeletedIsNotStale(t *testing.T) {
 			}
 			// Deleted while the load is under way, before the soft timeout.
 			f.down.Store(false)
-			pass(tiered.DefaultStaleThrottle)
+			pass(tiered.StaleThrottle)
 			f.is(t, rs[0], "old", false)
 			pass(2 * time.Minute)
 			f.down.Store(true)

@@ -68,7 +68,7 @@ type RegionStats struct {
 	Loads         uint64 // load functions called
 	Unchanged     uint64 // of them that were told that the value is what it was, see [Region.LoadIf]
 	Refreshes     uint64 // of them begun ahead of time, see Config.RefreshAhead
-	ErrorHits     uint64 // loads not called because Config.ErrorTTL lets an earlier one's error stand
+	ErrorHits     uint64 // loads not called because Config.ErrorTTLFor lets an earlier one's error stand
 	LoadErrors    uint64 // of the loads failed; "not found" is no failure
 	StaleServed   uint64 // calls answered with a value past its life, see Config.StaleFor
 	LeaseWaits    uint64 // loads of another instance that were waited for

@@ -55,7 +55,7 @@ func New[V any](n *Node, cfg Config[V]) (*Region[V], error) {
 	core.revalidate = cfg.RevalidateFor
 	core.stale.init(cfg.StaleFor, cfg.SoftTimeout)
 	core.refreshing.share = cfg.RefreshAhead
-	core.failures.ttl = cfg.ErrorTTL
+	core.failures.ttl = cfg.ErrorTTLFor
 	core.l1 = n.l1.Region(cfg.Name)
 	if !core.usesL2() {
 		core.landings = &landings{loads: make(map[uint64]*underWay)}

@@ -44,7 +44,7 @@
 //     its Mutate, even if the node died right after that.
 //   - Where the origin lags behind, an old version is answered for OriginLag and
 //     the bound at most, unless a load under way brings it, and is never stored.
-//   - An error is that of a load on this node, not older than ErrorTTL, and not from
+//   - An error is that of a load on this node, not older than ErrorTTLFor, and not from
 //     before the key was invalidated there.
 //
 // # Seeds

@@ -152,13 +152,13 @@ func (o *oracle) failed(c *call) {
 	defer o.mu.Unlock()
 	l, k := o.loads[v.id], o.keys[c.key]
 	if end := l.over + k.traits.errors + slack; !l.running && c.at > end {
-		o.violate("ErrorTTL", c.key, "%s answered with the error of load %d, which was to be forgotten at %v", c.node, l.id, end)
+		o.violate("ErrorTTLFor", c.key, "%s answered with the error of load %d, which was to be forgotten at %v", c.node, l.id, end)
 	}
 	if l.node != c.node {
-		o.violate("ErrorTTL", c.key, "%s answered with the error of a load of %s", c.node, l.node)
+		o.violate("ErrorTTLFor", c.key, "%s answered with the error of a load of %s", c.node, l.node)
 	}
 	if l.begin < c.named {
-		o.violate("ErrorTTL", c.key, "%s answered with the error of load %d, which began before an invalidation there (event %d)", c.node, l.id, c.named)
+		o.violate("ErrorTTLFor", c.key, "%s answered with the error of load %d, which began before an invalidation there (event %d)", c.node, l.id, c.named)
 	}
 }
 

@@ -82,7 +82,7 @@ func TestTheOracleNoticesWhatIsBroken(t *testing.T) {
 			w.have(traits{stale: time.Minute, ttl: time.Second})
 			w.open = openWith(&indulgence{})
 		}},
-		{"errors are remembered for too long", "ErrorTTL", func(w *world) {
+		{"errors are remembered for too long", "ErrorTTLFor", func(w *world) {
 			w.have(traits{errors: 100 * time.Millisecond})
 			w.open = openWith(&grudge{})
 		}},

@@ -20,7 +20,7 @@ type traits struct {
 	soft    time.Duration // SoftTimeout
 	ahead   float64       // RefreshAhead
 	sliding time.Duration // SlidingTTL
-	errors  time.Duration // ErrorTTL
+	errors  time.Duration // ErrorTTLFor
 	lag     time.Duration // OriginLag, and how far behind the origin is
 	writing time.Duration // WriteTimeout; 0: the library's
 }
@@ -123,7 +123,7 @@ func (s *settings) config(i int) tiered.Config[string] {
 		cfg.Tags = tagsOf
 	}
 	if t.errors > 0 {
-		cfg.ErrorTTL = func(error) time.Duration { return t.errors }
+		cfg.ErrorTTLFor = func(error) time.Duration { return t.errors }
 	}
 	return cfg
 }

@@ -45,7 +45,7 @@ func New[V any](tb testing.TB, cfg tiered.Config[V]) *Cache[V] {
 	}
 	c := &Cache[V]{region: open(tb, cfg)}
 	// While the cache is broken nothing that it holds may answer.
-	cfg.StaleFor, cfg.SoftTimeout, cfg.RefreshAhead, cfg.SlidingTTL, cfg.ErrorTTL = 0, 0, 0, 0, nil
+	cfg.StaleFor, cfg.SoftTimeout, cfg.RefreshAhead, cfg.SlidingTTL, cfg.ErrorTTLFor = 0, 0, 0, 0, nil
 	c.beside = open(tb, cfg)
 	return c
 }
