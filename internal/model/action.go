@@ -27,6 +27,9 @@ const (
 	landed // accepts by the fences
 	waiting
 	joined // accepts by the lease
+	staleAsk
+	staleTake
+	due // for a load ahead of its time
 
 	// A writer.
 	deleteSent
@@ -35,6 +38,10 @@ const (
 	unknown // queues and voids, in two steps
 	unknownForget
 	setFill
+	blockSent
+	blockDone
+	mutates
+	unblockSent
 
 	// A prober.
 	probeSent
@@ -99,6 +106,9 @@ const (
 	RunFill
 	GiveUpFill
 	LoadAlone
+	FailLoad
+	Hit
+	ServeStale
 	Keep
 	KeepNot
 	Land
@@ -114,6 +124,13 @@ const (
 	VoidOwn
 	RunSetFill
 	GiveUpSetFill
+	StartMutate
+	RunBlock
+	GiveUpBlock
+	CommitUnder
+	RunUnblock
+	GiveUpUnblock
+	Crash
 
 	// Of a prober, a subscriber and the retry queue.
 	StartProbe
@@ -137,6 +154,10 @@ const (
 	RunLate
 	Repeat
 	ExpireLease
+	EndLife
+	EndCopyLife
+	ExpireTombstone
+	CatchUp
 	EvictValue
 	LoseSequence
 	Flush
@@ -180,14 +201,17 @@ var actionTexts = [actionKinds]string{
 	"a read begins", "looks on at L1", "takes off, stamped", "joins the other reader's flight", "its stamp reads the fences",
 	"asks whether an invalidation is pending", "MGET runs", "gives up MGET", "takes the reply of MGET",
 	"get-or-lease runs", "gives up get-or-lease", "loads", "is about to fill", "fill runs", "gives up fill", "loads without Redis",
+	"cannot load", "hits a value that is due for a refresh", "looks for a value past its life",
 	"puts its value into L1", "L1 does not keep its value", "lands", "decides whether to accept",
 	"commits, then sends the invalidation", "the invalidation runs", "gives up the invalidation", "raises its own stripe",
 	"returns", "queues the invalidation", "voids its own stripe", "the fill of Set runs", "gives up the fill of Set",
+	"begins a Mutate, sends the tombstone", "the tombstone is placed", "gives up the tombstone", "commits, then sends the last invalidation",
+	"the last invalidation runs", "gives up the last invalidation", "dies",
 	"notes time and last, sends a probe", "the probe runs", "takes the answer of the probe", "raises the floor",
 	"grants the lease", "hears a message", "hears on", "rewrites its stripes", "sends a queued invalidation",
 	"the queued invalidation runs", "gives up the queued invalidation", "raises the stripe to the confirmed retry", "takes it out of the queue",
 	"commits; its Delete fails and is queued", "evicts the copy from L1",
-	"somebody invalidates another key", "a late request runs", "a request will run twice", "the key lease ends", "Redis evicts the value",
+	"somebody invalidates another key", "a late request runs", "a request will run twice", "the key lease ends", "the life of the value ends", "a copy's life ends", "the tombstone ends", "loads read a newer version", "Redis evicts the value",
 	"Redis loses the sequence", "FLUSHALL", "Redis goes back to the replica's data", "the replica catches up", "the replica comes to power",
 	"is cut off with the old primary", "speaks to the new primary again", "stops",
 

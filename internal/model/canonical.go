@@ -11,6 +11,7 @@ func (g *generator) canonical(s *State) {
 	}
 	g.dropDominated(s)
 	g.canonicalTags(s)
+	g.tidyLives(s)
 	for i := range g.Instances {
 		g.dropDead(&s.Instance[i])
 		k := &g.Kinds[i]
@@ -29,7 +30,7 @@ func (g *generator) dropDead(in *instance) {
 	if g.FineRewinds {
 		return
 	}
-	if in.Entry.Ver != 0 && g.gone(in, &in.Entry.Mark) {
+	if in.Entry.Ver != 0 && g.gone(in, &in.Entry.Mark) && g.on(StaleMustBeValid) {
 		in.Entry = entry{}
 	}
 	for j := range in.Readers {
@@ -63,7 +64,7 @@ func (r *reader) reading() bool {
 func (g *generator) dropDominated(s *State) {
 	for k := maxVersions - 1; k > 0; k-- {
 		a := &s.Acks[k]
-		if a.Who == 0 || a.Lossy == 1 || a.Age <= g.Bound {
+		if a.Who == 0 || a.Lossy == 1 || a.Age <= g.Bound || a.Soft == 1 {
 			continue
 		}
 		for l := range k {

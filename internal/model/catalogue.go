@@ -11,7 +11,7 @@ type (
 // Scenarios returns the scenarios that are small enough for every run of the
 // tests.
 func Scenarios() []*Scenario {
-	return slices.Concat(boundScenarios(), fillScenarios(), flightScenarios(), lossScenarios(), tagScenarios())
+	return slices.Concat(boundScenarios(), fillScenarios(), flightScenarios(), lossScenarios(), writeScenarios(), lifeScenarios(), tagScenarios())
 }
 
 // boundScenarios are about one instance that misses what another one does.
@@ -208,7 +208,7 @@ func lossScenarios() []*Scenario {
 
 // LongScenarios returns those that take longer.
 func LongScenarios() []*Scenario {
-	return slices.Concat(primaryScenarios(), longScenarios(), longTagScenarios())
+	return slices.Concat(primaryScenarios(), longScenarios(), longLifeScenarios(), longWriteScenarios(), longTagScenarios())
 }
 
 // primaryScenarios are about primaries that are replaced.
@@ -307,9 +307,9 @@ func longScenarios() []*Scenario {
 	}
 }
 
-// Hole is a gap in the protocol that the code has still, and that the assumptions
-// of the guarantees exclude: a scenario in which one breaks, and the rules that
-// would mend it.
+// Hole is a gap in the protocol that the code has still: a scenario in which a
+// guarantee breaks, and the rules that would mend it. Where the assumptions of the
+// guarantees exclude it, its Doc says so.
 type Hole struct {
 	Scenario *Scenario
 	Broken   Property
@@ -318,7 +318,7 @@ type Hole struct {
 
 // Holes returns the gaps that are known.
 func Holes() []Hole {
-	return append(tagHoles(), []Hole{
+	return append(slices.Concat(writeHoles(), lifeHoles(), tagHoles()), []Hole{
 		{
 			&Scenario{
 				Name: "unheard", Doc: "the server's clock is set back while its data is lost, and before any probe a Delete gets a number that was read already; the assumptions exclude it",

@@ -32,6 +32,16 @@
 //     that is always confirmed, whatever was heard ([Scenario].Vouched): then it is
 //     the tag alone that must tell.
 //   - A region may be cleared.
+//   - Writers may write under a tombstone, and die at every step of that; several
+//     may meet. A tombstone may end at any time after the writes that it protects
+//     must have ended.
+//   - Lives may end at any time, by themselves or by an Expire, while the value is
+//     kept; loads may fail, and callers tire of waiting for them, at any time, and
+//     are then given what is past its life, if that may be served.
+//   - Values may be refreshed ahead of time, by a load that nobody waits for.
+//   - Loads may read an origin that lags behind: any version since one that all
+//     of them see, which catches up at any time, but before a tombstone ends that
+//     is there because of it.
 //
 // A [Scenario] says which of these happen, and how often where there must be a
 // limit. Several small ones see more than a large one in the same time.
@@ -47,8 +57,8 @@
 // left out by name. [Mutants] says, for each, in which scenario its absence
 // breaks which guarantee: a model in which a rule can be left out unnoticed
 // would prove nothing about it. [AsBuilt] are those that the code follows; where it
-// does not, [Holes] says what breaks, and the assumptions of the guarantees exclude
-// it.
+// does not, [Holes] says what breaks, and which rules would mend it. Where the
+// assumptions of the guarantees exclude a hole, it says so.
 //
 // # What is not modelled
 //
@@ -57,10 +67,11 @@
 // that is raised or voided for another one voids more); a tag in the key's own
 // partition (then what is lost takes the value with it); an old primary of the tag's
 // partition (to ask it for a tag is a write, which it refuses), and the replay of
-// invalidations of tags after a failover; a queue that overflows, whose invalidation of all tags of
-// a partition is like one of each; a clearing that is lost other than with all data,
-// which the assumptions exclude; lives
-// of values other than the grace after a failover, negative entries and other
+// invalidations of tags after a failover; a queue that overflows, whose invalidation of
+// all tags of a partition is like one of each; a clearing that is lost other than with
+// all data, which the assumptions exclude; tags together with tombstones, with
+// refreshes or with values past their lives (a stale value here has no tag), and clearing
+// together with those; how long lives are (they end at any time), negative entries and other
 // encodings (they are values like any other), shutting down (no coherence
 // depends on it), memory models (every atomic load and store is one step), and
 // renewal of key leases (a lease may end at any time here anyway).
@@ -68,9 +79,28 @@
 // The functions of the search are left out of the race detector's sight
 // (go:norace): there is one goroutine, and a state is copied some million times.
 //
-// Writes under a tombstone are not modelled yet. They are more of the same: fields
-// of [State], steps of a process in a file of its own that generator.successors
-// calls, rules, and a scenario.
+// Of a Mutate, a write that has no effect is not modelled (what follows invalidates
+// once more than needed), nor is what Redis loses while there is a tombstone: to lose
+// it leaves what a Delete gives. When an instance that had to load without Redis reads
+// a lagging origin, its own invalidations bind it only after the bound, as they do
+// everybody else.
+//
+// Of values past their lives, what limits how often a key is loaded is not modelled:
+// here a caller may be given a stale value, or load, at any time. Nor is it that a
+// caller who joins a flight may have read a stale value of its own before, that L1 refuses
+// such a value instead of evicting it, nor an
+// Expire on a node without Redis. A refresh is begun here by a value in Redis; one
+// that is begun by a copy in L1 has seen it there earlier.
+//
+// Sliding lives are not modelled. A touch changes one thing in Redis, the time at
+// which it drops the value, and that only where the value has the fill token of the
+// one that was read; it neither reads nor changes the sequence, the value, its header
+// or a lease. So all that a touch can do, twice, late or never, is to let a value be
+// dropped at another time; and here a value may be dropped, and a life may end, at any
+// time or never. (That a touch prolongs no other value's stay, and none beyond the
+// absolute limit, bounds how long a value is kept. No guarantee depends on that.) An
+// instance that notes a read of its own copy moves the end of the copy's life in the
+// same sense.
 //
 // # Batches
 //

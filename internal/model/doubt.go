@@ -8,6 +8,7 @@ func (g *generator) readMark(in *instance, r *reader) mark {
 	m := r.Stamp.at(r.Seq)
 	if g.on(ReadIsAsOldAsLease) {
 		raise(&m.T0, in.Lease) // both are ages
+		m.Barred |= in.Barred
 	}
 	return m
 }

@@ -43,7 +43,7 @@ func (g *generator) tick() {
 	limit := g.expired()
 	age := func(a *uint8) { *a = min(*a+1, limit) }
 	for k := range n.Acks {
-		if n.Acks[k].Who != 0 {
+		if n.Acks[k].Who != 0 && g.readable(n, uint8(k+1)) { //nolint:gosec // fewer than maxVersions
 			age(&n.Acks[k].Age)
 		}
 	}
@@ -75,6 +75,9 @@ func (g *generator) tick() {
 			}
 			if r.Mark.AsOf > 0 {
 				age(&r.Mark.T0)
+			}
+			if r.Past.Mark.AsOf > 0 {
+				age(&r.Past.Mark.T0)
 			}
 		}
 	}
@@ -145,6 +148,12 @@ func (g *generator) runLate() {
 			g.runInvalidateTag(n)
 		case callClear:
 			g.runClear(n)
+		case callBlock:
+			g.runBlock(n, c.Token, 0)
+		case callExpire:
+			g.runExpire(n)
+		case callUnblock:
+			g.runUnblock(n, c.Token)
 		case noCall:
 		}
 	}
@@ -168,9 +177,13 @@ func (g *generator) repeat() {
 		in := &g.from.Instance[i]
 		switch w := &in.Writer; {
 		case w.PC == deleteSent && w.Token == 0:
-			again(i, 0, call{Kind: callInvalidate})
+			again(i, 0, call{Kind: g.invalidationKind(i)})
 		case w.PC == deleteSent:
 			again(i, 0, call{Kind: callBegin, Token: w.Token})
+		case w.PC == blockSent:
+			again(i, 0, call{Kind: callBlock, Token: w.Token})
+		case w.PC == unblockSent:
+			again(i, 0, call{Kind: callUnblock, Token: w.Token})
 		case w.PC == setFill:
 			again(i, 0, call{Kind: callFill, Token: w.Token, Seq: w.Seq, Ver: w.Ver, Stamp: w.Tag.AsOf})
 		}
@@ -196,7 +209,7 @@ func (g *generator) loseKeys() {
 		n.Left.Expiries--
 		g.endLease(n)
 	}
-	if s.Left.Evictions > 0 && s.Redis.Ver != 0 {
+	if s.Left.Evictions > 0 && s.Redis.Ver != 0 && (!g.Stale || s.Redis.Over == 1) {
 		n := g.next(EvictValue, 0, 0)
 		n.Left.Evictions--
 		n.Redis.Ver, n.Redis.VTok, n.Redis.VSeq = 0, 0, 0

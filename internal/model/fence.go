@@ -75,7 +75,7 @@ func (st *stamp) readFences(in *instance) {
 //
 //go:norace
 func (st *stamp) at(seq uint8) mark {
-	return mark{Gen: st.Gen, Void: st.Void, AsOf: seq, T0: st.T0}
+	return mark{Gen: st.Gen, Void: st.Void, AsOf: seq, T0: st.T0, Barred: st.Barred}
 }
 
 // alone is the mark of a copy that was made without Redis. It includes all that
@@ -167,6 +167,7 @@ func (in *instance) eachMark(f func(gen, void *uint8)) {
 	for j := range in.Readers {
 		r := &in.Readers[j]
 		f(&r.Mark.Gen, &r.Mark.Void)
+		f(&r.Past.Mark.Gen, &r.Past.Mark.Void)
 		f(&r.Stamp.Gen, &r.Stamp.Void)
 	}
 }

@@ -21,8 +21,14 @@ func (g *generator) flying(i, j int) {
 		}
 		r.PC = loaded
 		if r.Token == 0 {
-			r.PC = land // past LoadTimeout: uncached
+			r.PC = land // past LoadTimeout, or blocked by a tombstone: uncached
+			if !g.on(BlockedLoadIsNotKept) {
+				r.Mark = r.Stamp.alone(&n.Instance[i])
+				r.Mark.Detached = 0
+				r.PC = keep
+			}
 		}
+		g.older(i, j)
 	case loaded:
 		g.tryFill(i, j)
 	case fillSent:
@@ -47,7 +53,7 @@ func (g *generator) flying(i, j int) {
 func (g *generator) askPending(i, j int) {
 	s, in := g.from, &g.from.Instance[i]
 	kind := g.Kinds[i][j]
-	if e := &in.Entry; kind != Force && e.Ver != 0 && !g.dead(s, e.Doomed) && in.Odd == 0 && g.valid(in, &e.Mark) && g.tagValid(&in.Tag, &e.Tag) {
+	if e := &in.Entry; kind != Force && e.Ver != 0 && e.Over == 0 && !g.dead(s, e.Doomed) && in.Odd == 0 && g.valid(in, &e.Mark) && g.tagValid(&in.Tag, &e.Tag) {
 		_, _, r := g.reader(Look, i, j)
 		g.take(r, e)
 		r.Local = 1
@@ -112,10 +118,7 @@ func (g *generator) get(i, j int) {
 //go:norace
 func (g *generator) getFrom(from *redis, i, j int) {
 	_, _, r := g.reader(RunGet, i, j)
-	r.Seq, r.Ver, r.VTok, r.VSeq, r.Tag.Stamp = from.Seq, from.Ver, from.VTok, from.VSeq, from.VTag
-	if from.Ver != 0 && g.below(from) {
-		r.Ver, r.VTok, r.VSeq, r.Tag.Stamp = 0, 0, 0, 0
-	}
+	g.looksAt(r, from, i)
 	r.PC = getDone
 }
 
@@ -130,7 +133,7 @@ func (g *generator) takeValue(i, j int) {
 	kind := g.Kinds[i][j]
 	hit := r.Ver != 0 && r.Seq != 0
 	doomed := b2u(r.VSeq < in.Epoch && g.on(EpochEndsValues)) | g.tagDoomed(in, r)
-	worthless := hit && (g.dead(n, doomed) || kind == Force)
+	worthless := hit && (g.over(n, i, j, doomed) || g.dead(n, doomed) || kind == Force)
 	token := r.VTok
 	if hit && !worthless {
 		m := g.readMark(in, r)
@@ -178,11 +181,14 @@ func (g *generator) lease(i, j int) {
 	reply, seq := g.runLease(n, r.Token, r.Refuse)
 	switch reply {
 	case leaseHit:
-		r.Seq, r.Ver, r.VTok, r.VSeq, r.Tag.Stamp = seq, n.Redis.Ver, n.Redis.VTok, n.Redis.VSeq, n.Redis.VTag
+		g.looksAt(r, &n.Redis, i)
 		r.PC = getDone
 	case leaseGranted:
 		r.LeaseSeq, r.Leased, r.Refuse = seq, 1, 0
 		r.PC = g.afterGrant()
+	case leaseBlocked:
+		r.Token, r.Refuse = 0, 0 // and so nothing is kept
+		r.PC = loading
 	case leaseBusy:
 		g.out = g.out[:len(g.out)-1] // it asks again
 	}
@@ -272,48 +278,9 @@ func (g *generator) loadAlone(i, j int) {
 	r.Tag = tagReader{Mark: g.snapshotNow(in)}
 	r.Ver = n.Origin
 	r.PC = keep
-}
-
-// keepCopy puts what the flight brings into L1, which may have no room for it.
-//
-//go:norace
-func (g *generator) keepCopy(i, j int) {
-	_, in, r := g.reader(Keep, i, j)
-	e := entry{Ver: r.Ver, Doomed: r.Doomed, Mark: r.Mark, Tag: r.Tag.Mark}
-	if g.markedTag(&e) && g.supersedes(&e, &in.Entry) {
-		in.Entry = e
-	}
-	r.PC = land
-	if g.from.Left.Drops > 0 && !g.locked(&g.from.Instance[i]) {
-		n, in, r := g.reader(KeepNot, i, j)
-		n.Left.Drops--
-		if g.on(UnkeptReadsRaise) {
-			g.answered(in, &r.Mark)
-		}
+	if g.Lagging && in.Queue.Queued == 1 && g.on(PendingLagIsNotKept) {
+		r.Mark = mark{}
 		r.PC = land
 	}
-}
-
-// land ends the flight. All who waited for it get what it brings; its leader
-// accepts it in the same step, since to hesitate makes no difference to it.
-//
-//go:norace
-func (g *generator) land(i, j int) {
-	n, in, r := g.reader(Land, i, j)
-	if r.Met == 1 && g.on(MetFlightsRaise) {
-		g.answered(in, &r.Mark)
-	}
-	if o := &in.Readers[1-j]; o.PC == waiting {
-		o.Ver, o.Tier, o.Doomed, o.Mark, o.Stamp, o.Local = r.Ver, r.Tier, r.Doomed, r.Mark, r.Stamp, r.Local
-		o.Tag = r.Tag
-		o.PC = joined
-	}
-	switch {
-	case !g.leaderTakes(in, r):
-		r.again()
-	case !g.on(LeaderChecksFences), g.exhausted(r), g.passes(in, &r.Stamp), g.valid(in, &r.Mark):
-		g.returns(n, i, j)
-	default:
-		r.again()
-	}
+	g.older(i, j)
 }

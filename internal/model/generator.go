@@ -82,6 +82,9 @@ func (g *generator) all() {
 		}
 	}
 	g.faults()
+	g.expireTombstone()
+	g.catchUp()
+	g.endLives()
 }
 
 // hurried reports whether a process is to go on before anybody else does
@@ -183,6 +186,9 @@ func (g *generator) initial() State {
 		}
 	}
 	g.initialTags(&s)
+	if g.Lagging {
+		s.Guard.Replica = s.Origin
+	}
 	g.canonical(&s)
 	return s
 }

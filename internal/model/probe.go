@@ -148,6 +148,7 @@ func (g *generator) grantStep(i int) {
 //go:norace
 func (in *instance) grant() {
 	in.Lease = min(in.Lease, in.Probe.T0)
+	in.Barred &= in.Probe.Barred
 	in.Probe = prober{}
 }
 

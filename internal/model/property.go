@@ -18,6 +18,10 @@ const (
 	G3
 	// G4: there is at most one load at a time under a key lease that lives.
 	G4
+	// Expired: after Expire returned nil, an older value is returned as a stale one at most; elsewhere with the same bound.
+	Expired
+	// WentBack: no value past its life is returned after a newer one on the same instance.
+	WentBack
 	// Space: the state did not fit. It is no property of the protocol.
 	Space
 )
@@ -30,6 +34,8 @@ var propertyTexts = [...]string{
 	G2:         "G2: Redis holds a value that is older than a confirmed Delete",
 	G3:         "G3: a tier answered with an older value than one that it had answered with before",
 	G4:         "G4: two loads of the key hold a lease that lives",
+	Expired:    "a value is taken for one that is not stale that is older than a confirmed Expire",
+	WentBack:   "a read returned a value past its life that is older than one that was returned before",
 	Space:      "the state did not fit into the model",
 }
 
@@ -59,13 +65,20 @@ func (g *generator) require(s *State, i int, r *reader) {
 	for k := range s.Acks {
 		a := &s.Acks[k]
 		ver := uint8(k + 1) //nolint:gosec // fewer than maxVersions
-		if a.Queue == uint8(i+1) {
+		if !g.readable(s, ver) {
+			continue
+		}
+		if a.Queue == uint8(i+1) && (!g.detachesLagging() || s.Instance[i].Queue.Queued == 1) {
 			r.Pending = ver
 		}
 		if a.Who == 0 || !g.counts(s, a) {
 			continue
 		}
-		if a.Who == uint8(i+1) {
+		if a.Soft == 1 {
+			g.requireSoft(a, ver, i, r)
+			continue
+		}
+		if a.Who == uint8(i+1) && !g.detachesLagging() {
 			r.Nil = ver
 		}
 		if a.Age > g.Bound {
@@ -78,7 +91,7 @@ func (g *generator) require(s *State, i int, r *reader) {
 	if r.Bound <= max(r.Nil, r.Pending) {
 		r.Bound = 0
 	}
-	r.Mono = s.Instance[i].Seen
+	r.Mono, r.Past.Shown = s.Instance[i].Seen, s.Life.Shown[i]
 }
 
 // returns ends a read with the value that the reader has.
@@ -95,6 +108,7 @@ func (g *generator) returns(n *State, i, j int) {
 	case r.Ver < r.Bound:
 		g.broken(G1b)
 	}
+	g.shows(n, i, r)
 	// A copy that was made without Redis is no answer of a shared tier: it may be
 	// newer than what Redis still holds until the invalidation comes.
 	if g.Kinds[i][j] != Force && r.Tier == 1 && r.Mark.Detached == 0 && g.Monotone {
@@ -121,8 +135,12 @@ func (g *generator) check(s *State) Property {
 	}
 	if s.Redis.Ver != 0 {
 		for k := int(s.Redis.Ver); k < maxVersions; k++ {
-			if a := &s.Acks[k]; a.Who != 0 && a.Lossy == 0 && g.upheld(s, k+1) {
+			switch a := &s.Acks[k]; {
+			case a.Who == 0 || a.Lossy == 1 || !g.upheld(s, k+1):
+			case a.Soft == 0:
 				return G2
+			case s.Redis.Over == 0:
+				return Expired
 			}
 		}
 	}

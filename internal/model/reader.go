@@ -26,6 +26,9 @@ func (g *generator) order() [4]part {
 //
 //go:norace
 func (g *generator) reading(i, j int) {
+	if g.lateness(i, j) || g.Kinds[i][j] == Ahead && !g.ahead(i, j) {
+		return
+	}
 	switch g.from.Instance[i].Readers[j].PC {
 	case idle:
 		g.arrive(i, j)
@@ -81,7 +84,7 @@ func (g *generator) arrive(i, j int) {
 		return
 	}
 	e := &in.Entry
-	if e.Ver == 0 || g.dead(n, e.Doomed) {
+	if e.Ver == 0 || e.Over == 1 || g.dead(n, e.Doomed) {
 		return
 	}
 	if g.FineReads {
@@ -135,6 +138,7 @@ func (r *reader) restart() {
 	*r = reader{
 		PC: begin, Attempt: r.Attempt, Fresh: r.Fresh,
 		Nil: r.Nil, Pending: r.Pending, Bound: r.Bound, Mono: r.Mono,
+		Past: past{Soft: r.Past.Soft, Shown: r.Past.Shown},
 	}
 }
 
@@ -236,7 +240,8 @@ func (g *generator) acceptByFences(i, j int) {
 //
 //go:norace
 func (g *generator) vouched(in *instance, r *reader) bool {
-	return r.Own == 1 || !g.on(JoinNeedsLease) || r.Stamp.T0 <= g.Bound || g.confirmed(in)
+	leased := g.confirmed(in) && (r.Mark.AsOf > 0 && r.Mark.Detached == 0 || !g.on(UnsharedLoadsAgeForJoiners))
+	return r.Own == 1 || !g.on(JoinNeedsLease) || r.Stamp.T0 <= g.Bound || leased
 }
 
 // fresh reports whether nothing was heard since the flight began, or what it

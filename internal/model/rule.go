@@ -116,6 +116,72 @@ const (
 	// AcknowledgedIsReplayed: an instance sends its invalidations again to a new primary.
 	AcknowledgedIsReplayed
 
+	// Rules of tombstones, and of an origin that lags behind.
+
+	// BlockRemovesLease: a tombstone's script removes the key lease.
+	BlockRemovesLease
+	// BlockCounts: and takes the next number of the sequence.
+	BlockCounts
+	// LeaseRespectsTombstone: where there is a tombstone, no lease is granted.
+	LeaseRespectsTombstone
+	// FillRespectsTombstone: nor is anything filled.
+	FillRespectsTombstone
+	// BlockedLoadIsNotKept: what was loaded because a tombstone blocked the key is kept nowhere.
+	BlockedLoadIsNotKept
+	// DeleteLeavesTombstone: an invalidation leaves others' tombstones.
+	DeleteLeavesTombstone
+	// SetLeavesTombstone: and so does a Set.
+	SetLeavesTombstone
+	// UnblockComparesToken: a Mutate takes away its own tombstone only.
+	UnblockComparesToken
+	// MetTombstonesAreShared: a tombstone that another Mutate finds becomes nobody's.
+	MetTombstonesAreShared
+	// TombstonesNeverShorten: a tombstone never ends earlier because another one comes.
+	TombstonesNeverShorten
+	// WriteEndsBeforeTombstone: a write must have ended some time before its tombstone does.
+	WriteEndsBeforeTombstone
+	// FailedWriteInvalidates: a Mutate invalidates also if its write fails.
+	FailedWriteInvalidates
+	// LagLeavesTombstone: where the origin lags behind, an invalidation leaves a tombstone for so long.
+	LagLeavesTombstone
+	// TombstoneOutlivesLag: and a Mutate's tombstone lives for so much longer than its write.
+	TombstoneOutlivesLag
+	// PendingLagIsNotKept: and what is loaded while an invalidation is queued is not kept, since the tombstone is still to come.
+	PendingLagIsNotKept
+
+	// Rules of values past their lives.
+
+	// ExpireRemovesLease: an Expire removes the key lease, so that what was loaded before does not live on.
+	ExpireRemovesLease
+	// ExpireEndsLife: and ends the value's life.
+	ExpireEndsLife
+	// ExpireCounts: and takes the next number of the sequence.
+	ExpireCounts
+	// StaleMustBeValid: a copy in L1 past its life is judged like any other.
+	StaleMustBeValid
+	// HeldIsJudged: and so is one that the caller has read from Redis, when it is served.
+	HeldIsJudged
+	// HeldIsOwn: one that another caller has read is not served.
+	HeldIsOwn
+	// HeldIsBarred: nor one that was made before the bar.
+	HeldIsBarred
+	// StaleAsksPending: while an invalidation is queued, nothing past its life is served.
+	StaleAsksPending
+	// StaleAsksPendingFirst: that is asked before the copy is judged.
+	StaleAsksPendingFirst
+	// UnsharedLoadsBar: a load whose value no shared tier has taken bars all that was made before.
+	UnsharedLoadsBar
+	// OutlivedBars: and so does a value that L1 does not keep, but another one.
+	OutlivedBars
+	// EpochEndsStale: values from before a failover are not served past the grace, as stale ones neither.
+	EpochEndsStale
+	// AheadTakesLease: a load ahead of its time is one under the key lease.
+	AheadTakesLease
+	// AheadRefusesItsOwn: and refuses only the value that it is to replace, not a newer one.
+	AheadRefusesItsOwn
+	// AheadIsInTheAir: and counts among the flights of the key that are in the air.
+	AheadIsInTheAir
+
 	// Rules of a writer and of the retry queue.
 
 	// DeleteRaisesStripe: a writer raises its own stripe before it returns.
@@ -154,10 +220,18 @@ const (
 	// RestartVoids: a probe that had to create the sequence voids everything and grants no lease.
 	RestartVoids
 
-	// A rule that the code does not follow; see [Holes] for why.
+	// Rules that the code does not follow; see [Holes] for what that breaks.
 
 	// DeleteVoids: a writer voids its copies and flights of the key whatever number it got.
 	DeleteVoids
+	// BlockedBeginGrantsNothing: a Set that finds a tombstone leaves no lease.
+	BlockedBeginGrantsNothing
+	// LaggingSetBlocks: where the origin lags behind, a Set leaves a tombstone, and its value is not stored.
+	LaggingSetBlocks
+	// HeldRaises: a value past its life that was read from Redis raises the stripe to what was read.
+	HeldRaises
+	// UnsharedLoadsAgeForJoiners: who joins a load whose value no shared tier has taken discards it if it began more than the bound ago.
+	UnsharedLoadsAgeForJoiners
 
 	coreRules
 )
@@ -176,10 +250,16 @@ var ruleNames = [coreRules]string{
 	"MessageRaisesStripe", "GapRaisesFloor", "StripeBeforeLast", "ProbeNotesTimeFirst", "ProbeWaitsForMessages",
 	"FloorBeforeLease", "RewoundVoids", "RewriteIsOdd", "OddIsNoGeneration", "ProbeWrites", "EpochMovesSequence",
 	"EpochEndsValues", "EpochVoids", "EpochIsNamed", "RunRestarts", "AcknowledgedIsReplayed",
+	"BlockRemovesLease", "BlockCounts", "LeaseRespectsTombstone", "FillRespectsTombstone", "BlockedLoadIsNotKept", "DeleteLeavesTombstone",
+	"SetLeavesTombstone", "UnblockComparesToken", "MetTombstonesAreShared", "TombstonesNeverShorten", "WriteEndsBeforeTombstone",
+	"FailedWriteInvalidates", "LagLeavesTombstone", "TombstoneOutlivesLag", "PendingLagIsNotKept",
+	"ExpireRemovesLease", "ExpireEndsLife", "ExpireCounts", "StaleMustBeValid", "HeldIsJudged", "HeldIsOwn", "HeldIsBarred",
+	"StaleAsksPending", "StaleAsksPendingFirst", "UnsharedLoadsBar", "OutlivedBars", "EpochEndsStale",
+	"AheadTakesLease", "AheadRefusesItsOwn", "AheadIsInTheAir",
 	"DeleteRaisesStripe", "NumbersNeedGeneration", "OldNumberRestarts", "UnknownIsQueued", "UnknownVoids", "QueueBeforeVoid", "PendingReadsNoRedis",
 	"PendingFillsNoRedis", "RetryRaisesBeforeLeaving", "ReaddedStays",
 	"LocalDeleteForgets", "NewerStays", "LeaderChecksFences", "ProbeNotesLastFirst", "LeaseMovesForward", "RestartVoids",
-	"DeleteVoids",
+	"DeleteVoids", "BlockedBeginGrantsNothing", "LaggingSetBlocks", "HeldRaises", "UnsharedLoadsAgeForJoiners",
 }
 
 // String returns the name of the rule.

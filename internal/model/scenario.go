@@ -9,6 +9,7 @@ const (
 	Get                   // asks the tiers
 	GetOrLoad             // and then the origin
 	Force                 // the origin at once
+	Ahead                 // refreshes what is there, in the background
 )
 
 // Scenario is a configuration of the model: who there is, and what happens.
@@ -33,6 +34,11 @@ type Scenario struct {
 	Straggles  bool // of an instance that is left behind only reads go to the old primary, and not all
 	Forgetful  bool // instances do not remember what they have invalidated
 	Releases   bool // leases that are given up are released
+
+	Stale   bool // values are kept beyond their lives
+	Failing bool // no load succeeds
+	Lagging bool // loads may read what was there before the last commits
+	Lasting bool // tombstones do not end by themselves
 
 	SlowFlights bool  // others come between the steps of a flight that only its instance sees
 	SlowProbes  bool  // and between noting the time of a probe and running it
@@ -60,5 +66,6 @@ func one(k Kind) [maxReaders]Kind  { return [maxReaders]Kind{k} }
 
 // AsBuilt are the rules that the code follows.
 func AsBuilt() Rules {
-	return RulesOf(AllRules()...).Without(DeleteVoids, KnownTagPassesAfterPending, AskedTagNeedsLease, LifeAfterTagMark)
+	return RulesOf(AllRules()...).Without(DeleteVoids, BlockedBeginGrantsNothing, LaggingSetBlocks, HeldRaises, UnsharedLoadsAgeForJoiners,
+		KnownTagPassesAfterPending, AskedTagNeedsLease, LifeAfterTagMark)
 }

@@ -18,7 +18,7 @@ func TestTheProtocolHoldsInEveryScenario(t *testing.T) {
 	}
 }
 
-// What the assumptions exclude does break something, and the model says what would
+// What the code leaves open does break something, and the model says what would
 // mend it. A hole that is mended in the code moves: its rule to AsBuilt, its
 // scenario to the others.
 func TestHolesAreThereAndCanBeMended(t *testing.T) {

@@ -44,6 +44,7 @@ func (g *generator) runInvalidate(s *State) uint8 {
 	if g.on(InvalidateRemovesValue) {
 		r.Ver, r.VTok, r.VSeq = 0, 0, 0
 	}
+	g.overInvalidation(s)
 	if g.on(InvalidateCounts) {
 		g.advance(r)
 	}
@@ -65,6 +66,9 @@ func (g *generator) runBegin(s *State, token uint8) uint8 {
 		g.create(r)
 	}
 	g.endLease(s)
+	if g.overBegin(s) {
+		return r.Seq
+	}
 	r.LTok, r.LSeq = token, r.Seq
 	return r.Seq
 }
@@ -80,7 +84,7 @@ func (g *generator) runFill(s *State, token, seq, ver uint8, announce bool) (sto
 	if r.Ver != 0 && r.VTok == token {
 		return true // an earlier run has stored it
 	}
-	if seq < r.Clear && g.on(BelowClearIsRefused) {
+	if s.Guard.Tomb.There == 1 && g.on(FillRespectsTombstone) || seq < r.Clear && g.on(BelowClearIsRefused) {
 		return false
 	}
 	switch {
@@ -98,7 +102,8 @@ func (g *generator) runFill(s *State, token, seq, ver uint8, announce bool) (sto
 		}
 	}
 	replaces := r.Ver != 0
-	r.Ver, r.VTok, r.VSeq = ver, token, seq
+	g.unearth(s) // there is none, but for the rule above
+	r.Ver, r.VTok, r.VSeq, r.Over, r.Barred = ver, token, seq, 0, 0
 	g.endLease(s)
 	if (replaces || announce) && g.on(FillCountsReplacing) {
 		g.advance(r)
@@ -114,6 +119,7 @@ const (
 	leaseBusy leaseReply = iota
 	leaseHit
 	leaseGranted
+	leaseBlocked
 )
 
 // runLease runs get-or-lease. refuse is the token of a value that will not do.
@@ -127,6 +133,9 @@ func (g *generator) runLease(s *State, token, refuse uint8) (reply leaseReply, s
 	}
 	if r.Ver != 0 && !lost && r.VTok != refuse && !g.below(r) {
 		return leaseHit, r.Seq
+	}
+	if s.Guard.Tomb.There == 1 && g.on(LeaseRespectsTombstone) {
+		return leaseBlocked, r.Seq
 	}
 	if r.LTok == token {
 		return leaseGranted, r.LSeq

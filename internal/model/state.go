@@ -29,6 +29,8 @@ type State struct {
 	Messages messages
 	Whole    uint16   // bit s: invalidation s was of the whole partition
 	Tag      tagRedis // the partition of the value's tag
+	Life     lives    // of values that are kept beyond it
+	Guard    guard    // tombstones, and an origin that lags behind
 	Instance [maxInstances]instance
 }
 
@@ -44,6 +46,8 @@ type redis struct {
 	EAge       uint8 // ticks since the epoch began
 	Clear      uint8 // T:c:<region>
 	VTag       uint8 // stamp of the value's tag
+	Over       uint8 // the value's life has ended
+	Barred     uint8 // bit i: the value was made before the bar of instance i
 }
 
 // call is a request that runs late: its caller has given it up, or it is a
@@ -68,6 +72,9 @@ const (
 	callTags
 	callUntag
 	callClear
+	callBlock
+	callUnblock
+	callExpire
 )
 
 // ack says that the invalidation of a version was confirmed to its writer.
@@ -75,6 +82,7 @@ type ack struct {
 	Who   uint8 // instance+1; 0: not confirmed
 	Age   uint8
 	Queue uint8 // instance+1 that has queued it instead
+	Soft  uint8 // it was an Expire
 	Lossy uint8 // it was before a failover that may have lost it
 }
 
@@ -86,6 +94,7 @@ type mark struct {
 	AsOf     uint8 // sequence that it includes; 0: no mark
 	T0       uint8 // age
 	Detached uint8
+	Barred   uint8 // it is of before the bar for values past their lives
 }
 
 // position is how far an instance had heard when it sent an invalidation.
@@ -99,12 +108,14 @@ type stamp struct {
 	Gen, Void    uint8 // as in mark
 	Fence, Floor uint8 // the floor not below the fence; 0: no stamp
 	T0           uint8 // age
+	Barred       uint8 // as in mark
 }
 
 // entry is the copy of the key in L1.
 type entry struct {
 	Ver    uint8
 	Doomed uint8 // it ends with the grace after a failover
+	Over   uint8 // its life has ended
 	Mark   mark
 	Tag    tagMark
 }
@@ -115,6 +126,7 @@ type instance struct {
 
 	Stripe, Floor, Last uint8
 	Lease               uint8 // age
+	Barred              uint8 // the lease is of before the bar
 	Odd                 uint8 // step of a rewrite of the stripes; the generation is odd
 
 	Entry entry
@@ -140,6 +152,7 @@ type prober struct {
 	Created   uint8
 	Run, ESeq uint8
 	Epoch     uint8
+	Barred    uint8 // its time is before the bar
 }
 
 // hearing is a message that is being applied.
@@ -201,6 +214,7 @@ type reader struct {
 	Doomed   uint8
 	Mark     mark
 	Tag      tagReader
+	Past     past // what it knows of values past their lives
 }
 
 // Budget is how often something may happen that must have a limit.
@@ -221,6 +235,9 @@ type Budget struct {
 	Forces    uint8 // forced loads
 	Absences  uint8 // reads that find Redis out of reach
 	Tag       TagBudget
+	Lives     uint8 // of values, or copies, that end while they are kept
+	Aheads    uint8 // loads ahead of their time
+	Crashes   uint8 // of a process in the middle of a Mutate
 }
 
 // messages are the announcements that were published, by sequence. One that
@@ -265,6 +282,7 @@ func (s *State) fresh() uint8 {
 			mark(r.Token, r.Refuse, r.VTok)
 		}
 	}
+	mark(s.Guard.Tomb.Owner)
 	t := uint8(0)
 	for used&(1<<t) != 0 {
 		t++

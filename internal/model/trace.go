@@ -48,7 +48,7 @@ func (a Action) String() string {
 	case Hear, HearTag:
 		text += fmt.Sprintf(" (%d)", a.Arg)
 	case RunLate:
-		text += ": " + [...]string{"", "get-or-lease", "fill", "invalidate", "begin", "release", "question for the tag", "InvalidateTags", "Clear"}[a.Arg]
+		text += ": " + [...]string{"", "get-or-lease", "fill", "invalidate", "begin", "release", "question for the tag", "InvalidateTags", "Clear", "block", "unblock", "expire"}[a.Arg]
 	default:
 	}
 	return text
@@ -67,6 +67,7 @@ func (t Trace) changes(old, now *State) string {
 	add(old.Redis.Seq, r.Seq, fmt.Sprintf("T:s %d", r.Seq))
 	add(old.Redis.Ver, r.Ver, fmt.Sprintf("Redis holds %s", version(r.Ver)))
 	add(old.Redis.LTok, r.LTok, fmt.Sprintf("key lease %d‖%d", r.LTok, r.LSeq))
+	add(old.Guard.Tomb, now.Guard.Tomb, now.Guard.Tomb.String())
 	add(old.Redis.ESeq, r.ESeq, fmt.Sprintf("T:e %d", r.ESeq))
 	c = append(c, tagChanges(old, now)...)
 	for i := range t.scenario.Instances {
@@ -119,6 +120,12 @@ func (e *entry) String() string {
 		text += ", of an earlier generation"
 	case m.Void == 0:
 		text += ", voided"
+	}
+	if e.Over == 1 {
+		text += ", past its life"
+	}
+	if m.Barred == 1 {
+		text += ", barred"
 	}
 	if m.Detached == 1 {
 		text += ", detached"

@@ -9,6 +9,8 @@ const (
 	Set                      // commits a new version, then sets it
 	InvalidateTags           // commits a new version, then invalidates its tag
 	Clear                    // commits a new version, then clears the region
+	Mutate                   // commits a new version under a tombstone
+	Expire                   // commits a new version, then expires the key
 )
 
 // writing adds the steps of an instance's writer.
@@ -58,6 +60,7 @@ func (g *generator) writing(i int) {
 		w.done()
 	default:
 		g.clearing(i)
+		g.mutating(i)
 	}
 }
 
@@ -73,7 +76,7 @@ func (g *generator) writer(kind ActionKind, i int) (*State, *writer) {
 func (s *State) anyoneWrites() bool {
 	for i := range s.Instance {
 		switch s.Instance[i].Writer.PC {
-		case deleteSent, unknown, unknownForget, untagSent, untagUnknown, clearSent, clearUnknown:
+		case deleteSent, unknown, unknownForget, untagSent, untagUnknown, clearSent, clearUnknown, unblockSent:
 			return true
 		default:
 		}
@@ -91,7 +94,7 @@ func (w *writer) done() { *w = writer{Op: w.Op} }
 //go:norace
 func (g *generator) acknowledge(n *State, i int) {
 	w := &n.Instance[i].Writer
-	n.Acks[w.Ver-1] = ack{Who: uint8(i + 1)} //nolint:gosec // fewer than maxInstances
+	n.Acks[w.Ver-1] = ack{Who: uint8(i + 1), Soft: b2u(g.op(w, i) == Expire)} //nolint:gosec // fewer than maxInstances
 	w.done()
 }
 
@@ -99,6 +102,10 @@ func (g *generator) acknowledge(n *State, i int) {
 //
 //go:norace
 func (g *generator) commit(i int) {
+	if g.Ops[i][g.from.Instance[i].Writer.Op] == Mutate {
+		g.startMutate(i)
+		return
+	}
 	n, w := g.writer(Commit, i)
 	in := &n.Instance[i]
 	n.Origin++
@@ -120,13 +127,13 @@ func (g *generator) deleting(i int) {
 		if w.Token != 0 {
 			w.Seq = g.runBegin(n, w.Token)
 		} else {
-			w.Seq = g.runInvalidate(n)
+			w.Seq = g.invalidation(n, i)
 		}
 		w.PC = deleteDone
 	}
 	if g.from.Left.Timeouts > 0 || g.cutOff(i) {
 		n, w := g.writer(GiveUpDelete, i)
-		c := call{Kind: callInvalidate}
+		c := call{Kind: g.invalidationKind(i)}
 		if w.Token != 0 {
 			c = call{Kind: callBegin, Token: w.Token}
 		}

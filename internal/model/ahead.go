@@ -1,0 +1,107 @@
+package model
+
+// A load ahead of its time begins with a value that a reader has hit, and that is
+// still alive. Nobody waits for it, and nobody joins it.
+
+// ahead adds those steps of a refresh that are not as those of any load.
+//
+//go:norace
+func (g *generator) ahead(i, j int) (other bool) {
+	switch g.from.Instance[i].Readers[j].PC {
+	case idle:
+		if r := &g.from.Redis; r.Ver != 0 && r.Over == 0 && g.from.Left.Aheads > 0 {
+			n, _, reader := g.reader(Hit, i, j)
+			n.Left.Aheads--
+			reader.Refuse = r.VTok
+			reader.Past.Left = 1 // there is no caller
+			reader.PC = due
+		}
+	case due:
+		g.takeOff(i, j)
+		if !g.on(AheadIsInTheAir) {
+			g.landOthers(i, j)
+		}
+	case askPending:
+		n, in, r := g.reader(AskPending, i, j)
+		r.Token = n.fresh()
+		r.PC = leaseSent
+		if in.Queue.Queued == 1 && g.on(PendingReadsNoRedis) {
+			r.clear()
+		}
+	case leaseSent:
+		g.leaseAhead(i, j)
+	case getDone:
+		g.takeNewer(i, j)
+	case loading:
+		n, _, r := g.reader(FailLoad, i, j)
+		g.release(n, r)
+		r.clear()
+		return true
+	default:
+		return true
+	}
+	return false
+}
+
+// landOthers makes as if a flight were not in the air.
+//
+//go:norace
+func (g *generator) landOthers(i, j int) {
+	in := &g.out[len(g.out)-1].State.Instance[i]
+	in.Readers[j].Air, in.Readers[j].Met = 0, 0
+	in.Readers[1-j].Met = g.from.Instance[i].Readers[1-j].Met
+}
+
+// leaseAhead is get-or-lease, whose answer a refresh does not wait for if another
+// one has the lease.
+//
+//go:norace
+func (g *generator) leaseAhead(i, j int) {
+	n, in, r := g.reader(RunLease, i, j)
+	if !g.on(AheadTakesLease) {
+		r.Ver = n.Origin
+		r.Mark = r.Stamp.alone(in)
+		r.Mark.Detached = 0
+		r.Token, r.Refuse = 0, 0
+		r.PC = keep
+		return
+	}
+	if !g.on(AheadRefusesItsOwn) {
+		r.Refuse = n.Redis.VTok
+	}
+	reply, seq := g.runLease(n, r.Token, r.Refuse)
+	r.Refuse = 0
+	switch reply {
+	case leaseHit:
+		g.looksAt(r, &n.Redis, i)
+		r.Token = 0
+		r.PC = getDone
+	case leaseGranted:
+		r.LeaseSeq, r.Leased = seq, 1
+		r.PC = loading
+	case leaseBusy, leaseBlocked:
+		r.clear()
+	}
+	if g.from.Left.Timeouts > 0 {
+		n, _, r := g.reader(GiveUpLease, i, j)
+		n.Left.Timeouts--
+		n.late(call{Kind: callLease, Token: r.Token})
+		r.clear()
+	}
+}
+
+// takeNewer keeps a value in L1 that somebody has put in the other's place.
+//
+//go:norace
+func (g *generator) takeNewer(i, j int) {
+	_, in, r := g.reader(TakeValue, i, j)
+	m := g.readMark(in, r)
+	if r.Past.Over == 1 || g.doubts(in, r, &m) {
+		r.clear()
+		return
+	}
+	r.Tier, r.Mark = 1, m
+	r.Seq, r.VTok, r.VSeq = 0, 0, 0
+	r.Past.Barred = 0
+	r.PC = keep
+}
