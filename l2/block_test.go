@@ -81,6 +81,44 @@ func TestWhatIsBlockedIsNotStored(t *testing.T) {
 	})
 }
 
+// A Set that meets the tombstone of a Mutate counts, and is not stored: not when the
+// tombstone has ended, either. What the Mutate has committed may have been read by
+// then, and nothing that is replaced is announced where nothing is.
+func TestASetUnderATombstoneIsNotStoredAfterIt(t *testing.T) {
+	begin := map[string]func(t *testing.T, s *l2.Store) l2.Lease{
+		"Begin": func(t *testing.T, s *l2.Store) l2.Lease {
+			t.Helper()
+			l, err := s.Begin(t.Context(), apple, l2.NewToken())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l
+		},
+		"BeginMany": func(t *testing.T, s *l2.Store) l2.Lease {
+			t.Helper()
+			got := s.BeginMany(t.Context(), []l2.Key{apple}, []l2.Token{l2.NewToken()})
+			if got[0].Err != nil {
+				t.Fatal(got[0].Err)
+			}
+			return got[0].Lease
+		},
+		"BeginLagging": func(t *testing.T, s *l2.Store) l2.Lease { t.Helper(); return beginLagging(t, s, apple, time.Second) },
+	}
+	for name, begin := range begin {
+		t.Run(name, func(t *testing.T) {
+			redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+				s := newStore(t, b.Client(t))
+				block(t, s, l2.NewToken(), time.Minute, apple)
+				setting := begin(t, s)
+				b.FastForward(t, time.Minute+time.Second)
+				wantRefused(t, s, setting)
+				wantMiss(t, s, apple)
+				put(t, s, apple, "new") // nobody waits for a lease that is nobody's
+			})
+		})
+	}
+}
+
 func TestABlockEndsByItself(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
 		s := newStore(t, b.Client(t))
