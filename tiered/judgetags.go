@@ -14,7 +14,12 @@ import (
 // asks Redis.
 //
 // For each tag there is a mark, or a stamp, before the question whether an
-// invalidation of it is pending; see [invalidation.Backplane.Pending].
+// invalidation of it is pending; see [invalidation.Backplane.Pending]. And it must
+// pass after the question. A mark that was made while one was pending does not know
+// of it; then the retry is confirmed, which raises the stripe and leaves the queue,
+// and nothing is pending. Of an answer that is older than the question the same is
+// true. (A caller that has asked often enough does not look at the marks again, see
+// [region.acceptable].)
 func (f *flight) judgeTags(ctx context.Context, tags []l2.Tag) (marks []fence.Mark, ok bool) {
 	fences := f.node.fences
 	marks = make([]fence.Mark, len(tags))
@@ -39,22 +44,21 @@ func (f *flight) judgeTags(ctx context.Context, tags []l2.Tag) (marks []fence.Ma
 			return nil, false
 		}
 	}
-	if len(ask) == 0 {
-		return marks, true
-	}
-	watching, watched := f.watch(ctx, OpL2Tags, f.key.Name)
-	states, err := f.node.l2.Tags(watching, ask)
-	watched.end(err)
-	if err != nil {
-		return nil, false
-	}
-	for j, state := range states {
-		got := tagAnswer{stamp: stamps[j], GotTag: l2.GotTag{TagState: state}}
-		if marks[asked[j]], ok = got.mark(tags[asked[j]].Stamp); !ok {
+	if len(ask) > 0 {
+		watching, watched := f.watch(ctx, OpL2Tags, f.key.Name)
+		states, err := f.node.l2.Tags(watching, ask)
+		watched.end(err)
+		if err != nil {
 			return nil, false
 		}
+		for j, state := range states {
+			got := tagAnswer{stamp: stamps[j], GotTag: l2.GotTag{TagState: state}}
+			if marks[asked[j]], ok = got.mark(tags[asked[j]].Stamp); !ok {
+				return nil, false
+			}
+		}
 	}
-	return marks, true
+	return marks, fences.TagsPass(marks)
 }
 
 // tagAnswer is what Redis has said of a tag, and a stamp from before it was asked.
