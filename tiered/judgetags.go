@@ -31,7 +31,7 @@ func (f *flight) judgeTags(ctx context.Context, tags []l2.Tag) (marks []fence.Ma
 		var known bool
 		if marks[i], known = fences.TagMarkAt(hash, tag.Stamp); !known {
 			if got := f.tagged[tag.Name]; got != nil {
-				if marks[i], known = got.mark(tag.Stamp); !known {
+				if marks[i], known = got.mark(tag.Stamp); !known || !f.confirmed(ctx, &marks[i]) {
 					return nil, false
 				}
 			} else {
@@ -53,12 +53,42 @@ func (f *flight) judgeTags(ctx context.Context, tags []l2.Tag) (marks []fence.Ma
 		}
 		for j, state := range states {
 			got := tagAnswer{stamp: stamps[j], GotTag: l2.GotTag{TagState: state}}
-			if marks[asked[j]], ok = got.mark(tags[asked[j]].Stamp); !ok {
+			if marks[asked[j]], ok = got.mark(tags[asked[j]].Stamp); !ok || !f.confirmed(ctx, &marks[asked[j]]) {
 				return nil, false
 			}
 		}
 	}
 	return marks, fences.TagsPass(marks)
+}
+
+// confirmed reports whether what Redis has said of a tag may be believed: whether
+// its partition has a live lease, and has not started over since it was asked.
+//
+// A new primary has never got the last invalidation of the tag, whose number the
+// instance that sent it has. It will send it again when it hears of the new primary.
+// Until a probe here has reached that one, its answer is that of a server of which
+// nothing is known. With a lease, the last probe was within the bound, and whatever
+// was invalidated before that was heard.
+//
+// As in [flight.doubt], a probe that is under way is waited for.
+func (f *flight) confirmed(ctx context.Context, tag *fence.Mark) bool {
+	n := f.node
+	deadline := f.patience
+	if deadline == 0 {
+		deadline = n.fences.Now() + int64(n.opts.L2Timeout)
+	}
+	for {
+		switch {
+		case n.fences.Current(tag):
+			return true
+		case n.fences.Live(n.fences.Partition(tag.Hash)), n.fences.Now() > deadline, !n.l2.Up(), ctx.Err() != nil:
+			return false
+		}
+		n.backplane.ProbeNow()
+		if !n.pause(doubtPause) {
+			return false
+		}
+	}
 }
 
 // tagAnswer is what Redis has said of a tag, and a stamp from before it was asked.

@@ -96,7 +96,7 @@ func TestATagThatIsConfirmedBetweenMarkAndQuestionVoidsTheValue(t *testing.T) {
 						return false
 					}}
 					var f *flight
-					f, fences = tagFlight(b, nil)
+					f, fences = tagFlight(b, &tagTier{})
 					stamp := uint64(including)
 					if prepare(f); f.tagged != nil {
 						stamp++ // more than was heard, so that the answer counts
@@ -105,6 +105,53 @@ func TestATagThatIsConfirmedBetweenMarkAndQuestionVoidsTheValue(t *testing.T) {
 					if ok == confirmed {
 						t.Errorf("good: %t, although an invalidation was confirmed: %t", ok, confirmed)
 					}
+				})
+			})
+		}
+	}
+}
+
+// What Redis says of a tag counts only with a live lease of the tag's partition: it
+// may be a new primary that has never got the last invalidation.
+func TestAnAnswerOfATagNeedsALeaseOfItsPartition(t *testing.T) {
+	tests := []struct {
+		name  string
+		after time.Duration // that the lease is looked at
+		probe time.Duration // when a probe comes back, after the answer; 0: never
+		lost  bool          // it finds that the sequence was lost
+		want  bool
+	}{
+		{name: "within the bound", after: time.Second, want: true},
+		{name: "after the bound", after: time.Second + 1},
+		{name: "after the bound, a probe is under way", after: time.Minute, probe: 5 * time.Millisecond, want: true},
+		{name: "after the bound, a probe is too slow", after: time.Minute, probe: time.Second},
+		{name: "after the bound, another primary", after: time.Minute, probe: 5 * time.Millisecond, lost: true},
+	}
+	for _, tt := range tests {
+		for _, before := range []bool{false, true} {
+			t.Run(tt.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					state := l2.TagState{Seq: including + 1, Invalidated: including}
+					tier := &tagTier{state: state}
+					f, fences := tagFlight(&hooked{}, tier)
+					time.Sleep(tt.after) //nolint:forbidigo // moves the bubble's clock
+					if before {
+						f.tagged = tagAnswers{tagOfTest: {stamp: fences.Stamp(tagHash), GotTag: l2.GotTag{TagState: state}}}
+					}
+					if tt.probe > 0 {
+						go func() {
+							time.Sleep(tt.probe) //nolint:forbidigo // moves the bubble's clock
+							if tt.lost {
+								fences.Restart(0, including+1)
+							}
+							fences.Observe(0, including, including+1, fences.Now())
+							fences.Settle(0, including+1, fences.Now())
+						}()
+					}
+					if _, ok := f.judgeTags(t.Context(), []l2.Tag{{Name: tagOfTest, Stamp: including + 1}}); ok != tt.want {
+						t.Errorf("good: %t, want %t; asked before: %t", ok, tt.want, before)
+					}
+					time.Sleep(time.Hour) //nolint:forbidigo // the probe ends
 				})
 			})
 		}
