@@ -48,7 +48,7 @@ func (f *flight) consider(reply *l2.Reply, now int64) {
 	if reply.Status != l2.Hit || v.Kind != l2.Live || v.Validator == "" || v.Schema != f.schema || v.Codec != f.codec {
 		return
 	}
-	if server, known := f.node.backplane.ServerAt(now); !known || server >= f.vouchedUntil(v) {
+	if !f.vouchedAt(v, now) {
 		return
 	}
 	found := *v
@@ -56,6 +56,13 @@ func (f *flight) consider(reply *l2.Reply, now int64) {
 		validator: Validator(v.Validator), token: v.Token, mark: f.readMark(reply.Seq),
 		encoded: f.values.encoded(v.Payload), found: &found,
 	}
+}
+
+// vouchedAt reports whether a value counts as one that was not invalidated at a time
+// on the fences' clock.
+func (f *flight) vouchedAt(v *l2.Value, now int64) bool {
+	server, known := f.node.backplane.ServerAt(now)
+	return known && server < f.vouchedUntil(v)
 }
 
 // priorOf is the value of a copy in L1; nil if it has no validator.
@@ -86,7 +93,7 @@ func (f *flight) priorIn(ctx context.Context) *prior {
 	}
 	if p.found != nil {
 		var ok bool
-		if p.tags, ok = f.judgeTags(ctx, p.found.Tags); !ok {
+		if p.tags, ok = f.judgeTags(ctx, p.found.Tags); !ok || !f.vouchedAt(p.found, f.node.fences.Now()) {
 			return nil
 		}
 		var err error

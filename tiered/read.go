@@ -116,6 +116,10 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 		if out.tags, ok = f.judgeTags(ctx, v.Tags); !ok {
 			return worthless
 		}
+		// Once more: a mark may be of a primary that was not known the first time.
+		if left, past, known = f.remaining(v, now); known && left <= 0 {
+			return worthless
+		}
 	}
 	if v.Kind == l2.Negative {
 		out.err = ErrAbsent
@@ -180,6 +184,12 @@ func (f *flight) remaining(v *l2.Value, now int64) (left, past lifetime, known b
 // A value from before a failover may be one whose invalidation the new primary
 // never got. It dies within the grace, at a time that depends on the key alone,
 // so that all instances agree and not all keys die at once.
+//
+// What is judged by marks of the value's tags is judged by this after they were
+// made. A new primary's epoch is known before its generation begins: whoever has a
+// mark of that generation finds the epoch. The other way round: look for it, a probe
+// finds the new primary, take a mark that has its lease: the copy lives on for as
+// long as if nothing could have been lost.
 func (f *flight) vouchedUntil(v *l2.Value) (limit int64) {
 	limit = math.MaxInt64
 	if seq, at, ok := f.node.backplane.Epoch(f.node.fences.Partition(f.key.Hash)); ok && v.Seq < seq {

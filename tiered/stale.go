@@ -238,6 +238,11 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 		if tags, ok = f.judgeTags(ctx, v.Tags); !ok {
 			return
 		}
+		// After the marks were made, see [flight.vouchedUntil].
+		end, past, known := f.remaining(v, now)
+		if left = min(left, end+past); !known || left <= 0 {
+			return
+		}
 	}
 	value, err := f.values.decode(v.Payload)
 	if err != nil {
