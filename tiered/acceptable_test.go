@@ -58,3 +58,41 @@ func TestWhoJoinsAFlightJudgesACopyFromL1ByItsOwnMark(t *testing.T) {
 		}
 	})
 }
+
+// Where the origin lags behind, what no shared tier has taken was loaded under the
+// tombstone of an invalidation from before the flight, or without asking for one.
+// Nothing that is heard tells a caller who joins it that it is old.
+func TestWhoJoinsALaggingLoadThatNoTierHasTakenComesWithinTheBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const hash = 7
+		fences := fence.New(1, time.Second, 1<<20)
+		node := &Node{fences: fences}
+		stamp := fences.Stamp(hash)
+		tests := []struct {
+			name     string
+			lag      time.Duration
+			mark     fence.Mark
+			after    time.Duration // that the caller comes
+			accepted bool
+		}{
+			{"not kept, within the bound", time.Minute, fence.Mark{}, time.Second, true},
+			{"not kept", time.Minute, fence.Mark{}, time.Second + 1, false},
+			{"without Redis, within the bound", time.Minute, stamp.At(1).Detach(), time.Second, true},
+			{"without Redis", time.Minute, stamp.At(1).Detach(), time.Second + 1, false},
+			{"stored", time.Minute, stamp.At(1), time.Hour, true},
+			{"not kept, and the origin does not lag", 0, fence.Mark{}, time.Hour, true},
+		}
+		time.Sleep(time.Hour) //nolint:forbidigo // moves the bubble's clock
+		fences.Observe(0, 0, 0, fences.Now())
+		for _, tt := range tests {
+			r := &region{node: node, originLag: tt.lag}
+			out := &outcome{source: SourceLoad, stamp: stamp, mark: tt.mark}
+			if got := r.acceptable(out, flightLoad, stamp.T0+int64(tt.after), 0); got != tt.accepted {
+				t.Errorf("%s: accepted %t, want %t", tt.name, got, tt.accepted)
+			}
+			if !r.acceptable(out, flightLoad, stamp.T0, 0) {
+				t.Errorf("%s: the caller that began it does not get it", tt.name)
+			}
+		}
+	})
+}

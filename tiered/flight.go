@@ -122,6 +122,12 @@ func (r *region) acceptable(out *outcome, kind flightKind, arrival int64, attemp
 		_, ok := fences.Valid(&out.mark)
 		return ok
 	}
+	if !own && r.originLag > 0 && (out.mark.Generation == 0 || out.mark.Detached()) && arrival-out.stamp.T0 > int64(fences.Bound()) {
+		// The origin lags behind, and no tier has accepted the value: it was loaded
+		// under the tombstone of an invalidation from before the flight, or without
+		// asking whether there is one. That one was heard before the stamp.
+		return false
+	}
 	fresh := fences.Passes(&out.stamp)
 	if !fresh && out.mark.Generation != 0 {
 		_, fresh = fences.Valid(&out.mark)
