@@ -19,6 +19,7 @@ type hooked struct {
 }
 
 func (h *hooked) Pending(hash uint64) bool { return h.pending != nil && h.pending(hash) }
+func (*hooked) Err() error                 { return nil }
 func (*hooked) ProbeNow()                  {}
 
 func (*hooked) ServerAt(now int64) (int64, bool) { return now / int64(time.Microsecond), true }

@@ -250,6 +250,11 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 		return
 	}
 	f.held.value, f.held.mark, f.held.tags, f.held.until, f.held.made = value, f.readMark(reply.Seq), tags, now+int64(left), made
+	// Whatever L1 has: a flight may be under way with what was there before, and put
+	// it there when this one has been served. (What this flight does from here on
+	// begins after that, and has a stamp that says so.)
+	f.node.fences.Answered(&f.held.mark)
+	f.stamp = f.node.fences.Stamp(f.key.Hash)
 	if !f.usesL1() || f.held.mark.Generation == 0 || f.node.conflicted() {
 		return
 	}
@@ -262,9 +267,6 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 			Region: f.l1, Key: f.key.Name, Value: value, Mark: f.held.mark, Tags: tags,
 			Lapsed: true, Expires: now, StaleUntil: f.held.until, Cost: size, Token: v.Token, Span: l1.SpanOf(now - made), Validator: strings.Clone(v.Validator),
 		})
-	}
-	if e, _ := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name); e != nil && e.Mark.Sequence() < f.held.mark.Sequence() {
-		f.node.fences.Answered(&f.held.mark)
 	}
 }
 
