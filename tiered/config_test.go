@@ -173,7 +173,7 @@ func TestARegionIsDeclaredOncePerNode(t *testing.T) {
 }
 
 func TestNewOnNoNode(t *testing.T) {
-	if _, err := tiered.New(nil, tiered.Config[int]{Name: "items"}); err == nil || !strings.Contains(err.Error(), "nil Node") {
+	if _, err := tiered.New(nil, tiered.Config[int]{Name: "items"}); !errors.Is(err, tiered.ErrInvalidOption) {
 		t.Errorf("nil node: %v", err)
 	}
 	n := local(t)
