@@ -155,6 +155,12 @@ func (g *generator) takeValue(i, j int) {
 		g.fails(n, i, j)
 		return
 	}
+	again := r.Past.Again == 1
+	r.Past.Again = 0
+	if again && in.Queue.Queued == 1 && g.on(HeldAsksPendingAgain) {
+		g.alone(n, i, j)
+		return
+	}
 	r.Refuse, r.Seq, r.VTok, r.VSeq, r.Ver, r.Tag = 0, 0, 0, 0, 0, tagReader{}
 	if worthless {
 		r.Refuse = token

@@ -16,6 +16,7 @@ type past struct {
 	Doomed uint8 // as in entry
 	Stale  uint8 // it returns a value past its life
 	Left   uint8 // the caller has gone; its flight goes on
+	Again  uint8 // it has a new stamp, and has not asked yet whether an invalidation is pending
 }
 
 // op is what the writer of an instance does.

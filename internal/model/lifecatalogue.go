@@ -60,6 +60,11 @@ func lifeScenarios() []*Scenario {
 			Instances: 1, Kinds: kinds{one(GetOrLoad)}, Ops: ops{{Expire}}, Bound: 1, Stale: true,
 			Budget: Budget{Lives: 1, Timeouts: 1},
 		},
+		{
+			Name: "stale and read", Doc: "a reader is served what is past its life, which L1 does not keep, while another one has read an older value",
+			Instances: 2, Kinds: kinds{{Get, GetOrLoad}}, Ops: ops{1: {Set}}, Bound: 1, Warm: true, Stale: true, Monotone: true,
+			Budget: Budget{Lives: 1, Drops: 1},
+		},
 	}
 }
 
@@ -100,18 +105,10 @@ func longLifeScenarios() []*Scenario {
 			Instances: 1, Kinds: kinds{one(GetOrLoad)}, Ops: ops{{Expire, Delete}}, Bound: 1, Stale: true,
 			Budget: Budget{Lives: 1, Timeouts: 1},
 		},
-	}
-}
-
-// lifeHoles are the gaps of theirs.
-func lifeHoles() []Hole {
-	return []Hole{
 		{
-			&Scenario{
-				Name: "stale and read", Doc: "a reader is served what is past its life, which L1 does not keep, while another one has read an older value",
-				Instances: 2, Kinds: kinds{{Get, GetOrLoad}}, Ops: ops{1: {Set}}, Bound: 1, Warm: true, Stale: true, Monotone: true,
-				Budget: Budget{Lives: 1, Drops: 1},
-			}, G3, []Rule{HeldRaises},
+			Name: "stale and queued", Doc: "an instance that reads what is past its life deletes, which fails and is queued, while another one loads what was there before",
+			Instances: 2, Kinds: kinds{one(GetOrLoad), one(GetOrLoad)}, Ops: ops{{Delete}}, Bound: 1, Warm: true, Stale: true, Deaf: true,
+			Budget: Budget{Lives: 1, Timeouts: 1},
 		},
 	}
 }

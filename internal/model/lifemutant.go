@@ -17,6 +17,8 @@ func missedByLives() []Mutant {
 		{Rule: UnsharedLoadsBar, Scenario: "stale pair", Broken: WentBack},
 		{Rule: OutlivedBars, Scenario: "stale and dropped", Broken: WentBack},
 		{Rule: HeldRaises, Scenario: "stale and read", Broken: G3},
+		{Rule: HeldStampsAnew, Scenario: "stale and read", Redundant: "what it has raised voids its own stamp, and it reads once more than need be"},
+		{Rule: HeldAsksPendingAgain, Scenario: "stale and queued", Broken: G1aPending},
 		{Rule: EpochEndsStale, Scenario: "stale failover", Broken: G1b},
 		{Rule: AheadTakesLease, Scenario: "refresh", Broken: G3},
 		{Rule: AheadRefusesItsOwn, Scenario: "refresh", Redundant: "it loads once more than need be"},

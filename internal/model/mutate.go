@@ -128,7 +128,7 @@ func (g *generator) crashed(i int, under callKind) {
 	}
 	t := &n.Guard.Tomb
 	if ver := w.Ver; ver != 0 && n.Guard.Placed>>i&1 == 1 {
-		if t.There == 1 {
+		if t.There == 1 && t.Set == 0 {
 			raise(&t.Owes, ver)
 		} else {
 			n.Acks[ver-1] = ack{Who: orphan}

@@ -240,7 +240,7 @@ func (g *generator) acceptByFences(i, j int) {
 //
 //go:norace
 func (g *generator) vouched(in *instance, r *reader) bool {
-	leased := g.confirmed(in) && (r.Mark.AsOf > 0 && r.Mark.Detached == 0 || !g.on(UnsharedLoadsAgeForJoiners))
+	leased := g.confirmed(in) && (r.Mark.AsOf > 0 && r.Mark.Detached == 0 || !g.Lagging || !g.on(UnsharedLoadsAgeForJoiners))
 	return r.Own == 1 || !g.on(JoinNeedsLease) || r.Stamp.T0 <= g.Bound || leased
 }
 

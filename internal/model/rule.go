@@ -56,6 +56,8 @@ const (
 	JoinNeedsLease
 	// JoinLeaseBeforeFences: and looks at the lease first.
 	JoinLeaseBeforeFences
+	// UnsharedLoadsAgeForJoiners: where the origin lags behind, who joins a load whose value no shared tier has taken discards it if it began more than the bound ago.
+	UnsharedLoadsAgeForJoiners
 	// JoinJudgesCopy: and judges what that took from L1 by its own mark.
 	JoinJudgesCopy
 	// LoadAfterGrant: the origin is read after the lease was granted.
@@ -128,6 +130,8 @@ const (
 	FillRespectsTombstone
 	// BlockedLoadIsNotKept: what was loaded because a tombstone blocked the key is kept nowhere.
 	BlockedLoadIsNotKept
+	// BlockedBeginGrantsNothing: a Set that finds a tombstone leaves no lease.
+	BlockedBeginGrantsNothing
 	// DeleteLeavesTombstone: an invalidation leaves others' tombstones.
 	DeleteLeavesTombstone
 	// SetLeavesTombstone: and so does a Set.
@@ -148,6 +152,10 @@ const (
 	TombstoneOutlivesLag
 	// PendingLagIsNotKept: and what is loaded while an invalidation is queued is not kept, since the tombstone is still to come.
 	PendingLagIsNotKept
+	// LaggingSetLeavesTombstone: a Set leaves a tombstone for so long, under which its fill alone is accepted.
+	LaggingSetLeavesTombstone
+	// LaggingFillLeavesLease: and its fill a lease that is nobody's, for what is left of that.
+	LaggingFillLeavesLease
 
 	// Rules of values past their lives.
 
@@ -173,6 +181,12 @@ const (
 	UnsharedLoadsBar
 	// OutlivedBars: and so does a value that L1 does not keep, but another one.
 	OutlivedBars
+	// HeldRaises: a value past its life that was read from Redis raises the stripe to what was read.
+	HeldRaises
+	// HeldStampsAnew: whoever has read it has a new stamp for what it does next.
+	HeldStampsAnew
+	// HeldAsksPendingAgain: and asks again, after that, whether an invalidation is pending.
+	HeldAsksPendingAgain
 	// EpochEndsStale: values from before a failover are not served past the grace, as stale ones neither.
 	EpochEndsStale
 	// AheadTakesLease: a load ahead of its time is one under the key lease.
@@ -220,18 +234,10 @@ const (
 	// RestartVoids: a probe that had to create the sequence voids everything and grants no lease.
 	RestartVoids
 
-	// Rules that the code does not follow; see [Holes] for what that breaks.
+	// A rule that the code does not follow; see [Holes] for why.
 
 	// DeleteVoids: a writer voids its copies and flights of the key whatever number it got.
 	DeleteVoids
-	// BlockedBeginGrantsNothing: a Set that finds a tombstone leaves no lease.
-	BlockedBeginGrantsNothing
-	// LaggingSetBlocks: where the origin lags behind, a Set leaves a tombstone, and its value is not stored.
-	LaggingSetBlocks
-	// HeldRaises: a value past its life that was read from Redis raises the stripe to what was read.
-	HeldRaises
-	// UnsharedLoadsAgeForJoiners: who joins a load whose value no shared tier has taken discards it if it began more than the bound ago.
-	UnsharedLoadsAgeForJoiners
 
 	coreRules
 )
@@ -244,22 +250,25 @@ var ruleNames = [coreRules]string{
 	"FillNeedsLease", "FillComparesToken", "FillComparesSequence", "FillCountsReplacing", "BeginInvalidates", "LostSequenceGrows",
 	"CopyNeedsLease", "LeaseBeforeFences", "GenerationLast", "StripeVoids", "FloorVoids", "GenerationVoids",
 	"StampReadsGenerationFirst", "StampBeforeRead", "StampBeforePending", "JoinChecksFences", "JoinNeedsLease",
-	"JoinLeaseBeforeFences", "JoinJudgesCopy", "LoadAfterGrant", "RejectedLoadIsNotKept", "RejectedSetIsNotKept", "SetStampsBeforeBegin",
+	"JoinLeaseBeforeFences", "UnsharedLoadsAgeForJoiners", "JoinJudgesCopy", "LoadAfterGrant", "RejectedLoadIsNotKept", "RejectedSetIsNotKept", "SetStampsBeforeBegin",
 	"MetFlightsRaise", "UnkeptReadsRaise", "ReadIsAsOldAsLease", "ReadMustBeValid", "BehindIsNotUsed",
 	"FormerIsReadAgain", "DetachedEnds",
 	"MessageRaisesStripe", "GapRaisesFloor", "StripeBeforeLast", "ProbeNotesTimeFirst", "ProbeWaitsForMessages",
 	"FloorBeforeLease", "RewoundVoids", "RewriteIsOdd", "OddIsNoGeneration", "ProbeWrites", "EpochMovesSequence",
 	"EpochEndsValues", "EpochVoids", "EpochIsNamed", "RunRestarts", "AcknowledgedIsReplayed",
-	"BlockRemovesLease", "BlockCounts", "LeaseRespectsTombstone", "FillRespectsTombstone", "BlockedLoadIsNotKept", "DeleteLeavesTombstone",
+	"BlockRemovesLease", "BlockCounts", "LeaseRespectsTombstone", "FillRespectsTombstone", "BlockedLoadIsNotKept",
+	"BlockedBeginGrantsNothing", "DeleteLeavesTombstone",
 	"SetLeavesTombstone", "UnblockComparesToken", "MetTombstonesAreShared", "TombstonesNeverShorten", "WriteEndsBeforeTombstone",
 	"FailedWriteInvalidates", "LagLeavesTombstone", "TombstoneOutlivesLag", "PendingLagIsNotKept",
+	"LaggingSetLeavesTombstone", "LaggingFillLeavesLease",
 	"ExpireRemovesLease", "ExpireEndsLife", "ExpireCounts", "StaleMustBeValid", "HeldIsJudged", "HeldIsOwn", "HeldIsBarred",
-	"StaleAsksPending", "StaleAsksPendingFirst", "UnsharedLoadsBar", "OutlivedBars", "EpochEndsStale",
+	"StaleAsksPending", "StaleAsksPendingFirst", "UnsharedLoadsBar", "OutlivedBars", "HeldRaises",
+	"HeldStampsAnew", "HeldAsksPendingAgain", "EpochEndsStale",
 	"AheadTakesLease", "AheadRefusesItsOwn", "AheadIsInTheAir",
 	"DeleteRaisesStripe", "NumbersNeedGeneration", "OldNumberRestarts", "UnknownIsQueued", "UnknownVoids", "QueueBeforeVoid", "PendingReadsNoRedis",
 	"PendingFillsNoRedis", "RetryRaisesBeforeLeaving", "ReaddedStays",
 	"LocalDeleteForgets", "NewerStays", "LeaderChecksFences", "ProbeNotesLastFirst", "LeaseMovesForward", "RestartVoids",
-	"DeleteVoids", "BlockedBeginGrantsNothing", "LaggingSetBlocks", "HeldRaises", "UnsharedLoadsAgeForJoiners",
+	"DeleteVoids",
 }
 
 // String returns the name of the rule.

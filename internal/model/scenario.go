@@ -66,6 +66,5 @@ func one(k Kind) [maxReaders]Kind  { return [maxReaders]Kind{k} }
 
 // AsBuilt are the rules that the code follows.
 func AsBuilt() Rules {
-	return RulesOf(AllRules()...).Without(DeleteVoids, BlockedBeginGrantsNothing, LaggingSetBlocks, HeldRaises, UnsharedLoadsAgeForJoiners,
-		KnownTagPassesAfterPending, AskedTagNeedsLease, LifeAfterTagMark)
+	return RulesOf(AllRules()...).Without(DeleteVoids)
 }

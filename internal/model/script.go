@@ -66,7 +66,7 @@ func (g *generator) runBegin(s *State, token uint8) uint8 {
 		g.create(r)
 	}
 	g.endLease(s)
-	if g.overBegin(s) {
+	if g.overBegin(s, token) {
 		return r.Seq
 	}
 	r.LTok, r.LSeq = token, r.Seq
@@ -84,7 +84,7 @@ func (g *generator) runFill(s *State, token, seq, ver uint8, announce bool) (sto
 	if r.Ver != 0 && r.VTok == token {
 		return true // an earlier run has stored it
 	}
-	if s.Guard.Tomb.There == 1 && g.on(FillRespectsTombstone) || seq < r.Clear && g.on(BelowClearIsRefused) {
+	if g.forbids(&s.Guard.Tomb, token) || seq < r.Clear && g.on(BelowClearIsRefused) {
 		return false
 	}
 	switch {
@@ -102,9 +102,9 @@ func (g *generator) runFill(s *State, token, seq, ver uint8, announce bool) (sto
 		}
 	}
 	replaces := r.Ver != 0
-	g.unearth(s) // there is none, but for the rule above
 	r.Ver, r.VTok, r.VSeq, r.Over, r.Barred = ver, token, seq, 0, 0
 	g.endLease(s)
+	g.overFill(s)
 	if (replaces || announce) && g.on(FillCountsReplacing) {
 		g.advance(r)
 		publish(s)
@@ -134,7 +134,7 @@ func (g *generator) runLease(s *State, token, refuse uint8) (reply leaseReply, s
 	if r.Ver != 0 && !lost && r.VTok != refuse && !g.below(r) {
 		return leaseHit, r.Seq
 	}
-	if s.Guard.Tomb.There == 1 && g.on(LeaseRespectsTombstone) {
+	if s.Guard.Tomb.There == 1 && g.on(LeaseRespectsTombstone) || s.Guard.Nobodys != 0 {
 		return leaseBlocked, r.Seq
 	}
 	if r.LTok == token {
@@ -153,7 +153,7 @@ func (g *generator) runLease(s *State, token, refuse uint8) (reply leaseReply, s
 //go:norace
 func (g *generator) endLease(s *State) {
 	token := s.Redis.LTok
-	s.Redis.LTok, s.Redis.LSeq = 0, 0
+	s.Redis.LTok, s.Redis.LSeq, s.Guard.Nobodys = 0, 0, 0
 	if token != 0 {
 		s.eachReader(func(r *reader) { r.Leased &^= b2u(r.Token == token) })
 	}

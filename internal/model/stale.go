@@ -137,6 +137,10 @@ func (g *generator) hold(in *instance, r *reader, m *mark, doomed uint8) {
 	r.Past.Ver, r.Past.Mark, r.Past.Doomed = r.Ver, *m, doomed
 	if g.on(HeldRaises) {
 		g.answered(in, m)
+		if g.on(HeldStampsAnew) {
+			r.Stamp = g.stampNow(in)
+			r.Past.Again = 1
+		}
 	}
 	old := &in.Entry
 	if m.Gen == 0 || old.Ver != 0 && g.valid(in, &old.Mark) && old.Mark.AsOf >= m.AsOf {

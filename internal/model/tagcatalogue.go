@@ -103,6 +103,18 @@ func tagLossScenarios() []*Scenario {
 			Probes: probes{true}, Tagged: true, TagBegun: 5, Deaf: true,
 			Budget: Budget{Tag: TagBudget{Rewinds: 1}},
 		},
+		{
+			Name: "tag failover", Doc: "a failover of the tag's partition loses an acknowledged invalidation",
+			Instances: 2, Kinds: kinds{1: one(Get)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true,
+			Ticks: true, Timely: true, Probes: probes{1: true}, Tagged: true, Vouched: true, SlowFlights: true,
+			Budget: Budget{Tag: TagBudget{Failovers: 1}},
+		},
+		{
+			Name: "tag unprobed", Doc: "the same, and then an instance asks for the tag, but its probes of the partition do not succeed",
+			Instances: 2, Kinds: kinds{1: one(Get)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true,
+			Ticks: true, Probes: probes{1: true}, Tagged: true, Vouched: true,
+			Budget: Budget{Tag: TagBudget{Failovers: 1}},
+		},
 	}
 }
 
@@ -171,36 +183,10 @@ func longTagScenarios() []*Scenario {
 			Instances: 1, Kinds: kinds{one(Get)}, Ops: ops{{InvalidateTags, InvalidateTags}}, Bound: 1, Warm: true,
 			Budget: Budget{Timeouts: 2, Tag: TagBudget{Others: 1}}, SlowFlights: true, Tagged: true, Batch: true,
 		},
-	}
-}
-
-// tagHoles are those about tags. No assumption excludes them: values are to be void at
-// once on an instance that has queued an invalidation of their tag, and a failover that
-// loses one is to be over with the grace.
-func tagHoles() []Hole {
-	return []Hole{
 		{
-			&Scenario{
-				Name: "tag exhausted", Doc: "a queued invalidation of a tag is confirmed while a reader judges a value from Redis, which it must take because it has read again too often",
-				Instances: 1, Kinds: kinds{one(GetOrLoad)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true,
-				Budget: Budget{Timeouts: 1, Others: 2}, SlowFlights: true, Tagged: true,
-			}, G1aPending, []Rule{KnownTagPassesAfterPending},
-		},
-		{
-			&Scenario{
-				Name: "tag failover", Doc: "a failover of the tag's partition loses an acknowledged invalidation",
-				Instances: 2, Kinds: kinds{1: one(Get)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true,
-				Ticks: true, Timely: true, Probes: probes{1: true}, Tagged: true, Vouched: true, SlowFlights: true,
-				Budget: Budget{Tag: TagBudget{Failovers: 1}},
-			}, G1b, []Rule{LifeAfterTagMark},
-		},
-		{
-			&Scenario{
-				Name: "tag unprobed", Doc: "the same, and then an instance asks for the tag, but its probes of the partition do not succeed",
-				Instances: 2, Kinds: kinds{1: one(Get)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true,
-				Ticks: true, Probes: probes{1: true}, Tagged: true, Vouched: true,
-				Budget: Budget{Tag: TagBudget{Failovers: 1}},
-			}, G1b, []Rule{AskedTagNeedsLease, LifeAfterTagMark},
+			Name: "tag exhausted", Doc: "a queued invalidation of a tag is confirmed while a reader judges a value from Redis, which it must take because it has read again too often",
+			Instances: 1, Kinds: kinds{one(GetOrLoad)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true,
+			Budget: Budget{Timeouts: 1, Others: 2}, SlowFlights: true, Tagged: true,
 		},
 	}
 }

@@ -16,8 +16,8 @@ func tagMissed() []Mutant {
 		{Rule: TagGenerationVoids, Scenario: "tag rewind", Broken: G1a},
 
 		{Rule: KnownTagNeedsLease, Scenario: "tag bound", Broken: G1b},
-		{Rule: KnownTagPassesStripe, Scenario: "tag fills", Broken: G1a},
-		{Rule: KnownTagPassesFloor, Scenario: "tag bound", Broken: G1b},
+		{Rule: KnownTagPassesStripe, Also: []Rule{KnownTagPassesAfterPending}, Scenario: "tag fills", Broken: G1a},
+		{Rule: KnownTagPassesFloor, Also: []Rule{KnownTagPassesAfterPending}, Scenario: "tag bound", Broken: G1b},
 		{Rule: KnownTagWasHeard, Scenario: "tag rewind", Broken: G1a},
 		{Rule: KnownTagIsConfirmed, Scenario: "tag rewind", Broken: G1a},
 		{Rule: KnownTagIsAsOldAsLease, Scenario: "tag bound", Broken: G1b},
@@ -33,7 +33,7 @@ func tagMissed() []Mutant {
 		// Of a key nothing breaks: who finds it not pending any more reads Redis after that,
 		// where the value is gone. Of a tag it is the stripe that must tell.
 		{Rule: RetryRaisesBeforeLeaving, Scenario: "tag asked", Broken: G1aPending},
-		{Rule: LeaderChecksTags, Scenario: "tag queue", Broken: G1aPending},
+		{Rule: LeaderChecksTags, Also: []Rule{KnownTagPassesAfterPending}, Scenario: "tag queue", Broken: G1aPending},
 		{Rule: JoinChecksTags, Scenario: "tag joins", Broken: G1a},
 		{Rule: JoinNeedsTagLease, Scenario: "tag joins late", Broken: G1b},
 		{Rule: UntagRaisesStripe, Scenario: "tag fills", Broken: G1a},

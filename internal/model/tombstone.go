@@ -8,6 +8,7 @@ type guard struct {
 	Tomb    tombstone
 	Placed  uint8 // bit i: the tombstone of instance i's writer was there when its write began
 	Replica uint8 // version that every load reads at least; 0: loads read what was committed
+	Nobodys uint8 // the key lease is nobody's, until every load reads this version at least; 0: it is not
 }
 
 // tombstone is what keeps everybody from storing anything in the key's place. How
@@ -15,6 +16,7 @@ type guard struct {
 type tombstone struct {
 	There  uint8 // 1: there is one
 	Owner  uint8 // token of the Mutate that may take it away; 0: it is nobody's
+	Set    uint8 // 1: the owner is a Set, which alone may fill under it
 	Covers uint8 // bit i: it ends after the write of instance i must have ended
 	Lag    uint8 // and after every load reads this version at least
 	Owes   uint8 // version that a writer has committed under it that died then
@@ -33,7 +35,11 @@ func (g *generator) runBlock(s *State, token uint8, covers uint8) uint8 {
 		g.endLease(s)
 	}
 	r.Ver, r.VTok, r.VSeq = 0, 0, 0
-	g.entomb(s, token, covers, t.Lag)
+	lag := t.Lag
+	if g.Lagging && g.on(TombstoneOutlivesLag) {
+		lag = s.Origin // it lives for so long after it was placed, too
+	}
+	g.entomb(s, token, covers, lag)
 	if g.on(BlockCounts) {
 		g.advance(r)
 	}
@@ -55,7 +61,7 @@ func (g *generator) entomb(s *State, token, covers, lag uint8) {
 			lag = max(lag, t.Lag)
 		}
 	}
-	t.There, t.Owner, t.Covers, t.Lag = 1, token, covers, lag
+	t.There, t.Owner, t.Set, t.Covers, t.Lag = 1, token, 0, covers, lag
 }
 
 // runUnblock runs the script with which Mutate ends: an invalidation that takes
@@ -83,17 +89,44 @@ func (g *generator) overInvalidation(s *State) {
 	}
 }
 
-// overBegin is the same for Set. It reports whether the lease is to be left alone.
+// overBegin is the same for a Set with a token. It reports whether the Set gets no
+// lease. Where the origin lags behind it leaves a tombstone of its own, in place of
+// that of another Set, or makes the one that is there live for as long.
 //
 //go:norace
-func (g *generator) overBegin(s *State) (noLease bool) {
-	if g.Lagging && g.on(LaggingSetBlocks) {
-		g.entomb(s, 0, 0, s.Origin)
-	}
+func (g *generator) overBegin(s *State, token uint8) (noLease bool) {
+	t := &s.Guard.Tomb
 	if !g.on(SetLeavesTombstone) {
 		g.unearth(s)
 	}
-	return s.Guard.Tomb.There == 1 && g.on(BlockedBeginGrantsNothing)
+	others := t.There == 1 && t.Set == 0
+	switch {
+	case !g.Lagging || !g.on(LaggingSetLeavesTombstone):
+	case others:
+		raise(&t.Lag, s.Origin)
+	default:
+		*t = tombstone{There: 1, Owner: token, Set: 1, Lag: s.Origin}
+	}
+	return others && g.on(BlockedBeginGrantsNothing)
+}
+
+// forbids reports whether a fill with a token is refused because of a tombstone.
+//
+//go:norace
+func (g *generator) forbids(t *tombstone, token uint8) bool {
+	return t.There == 1 && !(t.Set == 1 && t.Owner == token) && g.on(FillRespectsTombstone)
+}
+
+// overFill is what a fill makes of a tombstone. Under that of a Set it leaves the key
+// lease to nobody, for what is left of the tombstone's life: the value is not replaced
+// by what is loaded.
+//
+//go:norace
+func (g *generator) overFill(s *State) {
+	if t := &s.Guard.Tomb; t.Set == 1 && g.on(LaggingFillLeavesLease) {
+		s.Guard.Nobodys = t.Lag
+	}
+	g.unearth(s)
 }
 
 // unearth ends a tombstone. What was committed under it by a writer that has died
@@ -108,12 +141,15 @@ func (g *generator) unearth(s *State) {
 	s.Guard.Tomb = tombstone{}
 }
 
-// expireTombstone is the end of a tombstone's life: at any time at which nobody
-// needs it any more.
+// expireTombstone is the end of a tombstone's life, or of a lease that is nobody's: at
+// any time at which nobody needs it any more.
 //
 //go:norace
 func (g *generator) expireTombstone() {
 	t := &g.from.Guard.Tomb
+	if v := g.from.Guard.Nobodys; v != 0 && g.from.Guard.Replica >= v {
+		g.next(ExpireLease, 0, 0).Guard.Nobodys = 0
+	}
 	if t.There == 0 || g.Lasting || g.from.Guard.Replica < t.Lag && g.Lagging {
 		return
 	}
@@ -170,6 +206,8 @@ func (t tombstone) String() string {
 		return "no tombstone"
 	case t.Owner == 0:
 		return "a tombstone that is nobody's"
+	case t.Set == 1:
+		return fmt.Sprintf("a tombstone of %d's, a Set", t.Owner)
 	}
 	return fmt.Sprintf("a tombstone of %d's", t.Owner)
 }

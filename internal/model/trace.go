@@ -67,6 +67,7 @@ func (t Trace) changes(old, now *State) string {
 	add(old.Redis.Seq, r.Seq, fmt.Sprintf("T:s %d", r.Seq))
 	add(old.Redis.Ver, r.Ver, fmt.Sprintf("Redis holds %s", version(r.Ver)))
 	add(old.Redis.LTok, r.LTok, fmt.Sprintf("key lease %d‖%d", r.LTok, r.LSeq))
+	add(old.Guard.Nobodys, now.Guard.Nobodys, fmt.Sprintf("key lease of nobody's, for v%d", now.Guard.Nobodys))
 	add(old.Guard.Tomb, now.Guard.Tomb, now.Guard.Tomb.String())
 	add(old.Redis.ESeq, r.ESeq, fmt.Sprintf("T:e %d", r.ESeq))
 	c = append(c, tagChanges(old, now)...)

@@ -49,6 +49,16 @@ func writeScenarios() []*Scenario {
 			Instances: 2, Kinds: kinds{1: one(GetOrLoad)}, Ops: ops{{Mutate}}, Bound: 1, Lagging: true, Deaf: true,
 			Budget: Budget{Crashes: 1},
 		},
+		{
+			Name: "set under a tombstone", Doc: "a Set begins under the tombstone of a Mutate whose process dies, and fills after it has ended",
+			Instances: 2, Ops: ops{{Mutate}, {Set}}, Bound: 1, Serial: true, Deaf: true,
+			Budget: Budget{Crashes: 1},
+		},
+		{
+			Name: "lag and set", Doc: "an instance sets, and loads from an origin that lags behind; calls may be given up, and the value's life may end",
+			Instances: 1, Kinds: kinds{one(GetOrLoad)}, Ops: ops{{Set}}, Bound: 1, Lagging: true,
+			Budget: Budget{Expiries: 1, Timeouts: 1, Evictions: 1},
+		},
 	}
 }
 
@@ -76,32 +86,20 @@ func longWriteScenarios() []*Scenario {
 			Instances: 2, Kinds: kinds{1: one(GetOrLoad)}, Ops: ops{{Mutate}, {Mutate}}, Bound: 1, Lagging: true, Deaf: true,
 			Budget: Budget{Crashes: 1},
 		},
-	}
-}
-
-// writeHoles are the gaps of theirs.
-func writeHoles() []Hole {
-	return []Hole{
 		{
-			&Scenario{
-				Name: "set under a tombstone", Doc: "a Set begins under the tombstone of a Mutate whose process dies, and fills after it has ended",
-				Instances: 2, Ops: ops{{Mutate}, {Set}}, Bound: 1, Serial: true, Deaf: true,
-				Budget: Budget{Crashes: 1},
-			}, G2, []Rule{BlockedBeginGrantsNothing},
+			Name: "lag and joins", Doc: "readers join loads that take longer than the lag and the bound",
+			Instances: 2, Kinds: kinds{pair(GetOrLoad)}, Ops: ops{1: {Delete}}, Bound: 1, Lagging: true,
+			Ticks: true, Probes: probes{true}, Deaf: true,
 		},
 		{
-			&Scenario{
-				Name: "lag and set", Doc: "an instance sets, and loads from an origin that lags behind; the fill may be given up",
-				Instances: 1, Kinds: kinds{one(GetOrLoad)}, Ops: ops{{Set}}, Bound: 1, Lagging: true,
-				Budget: Budget{Expiries: 1, Timeouts: 1},
-			}, G2, []Rule{LaggingSetBlocks},
+			Name: "lag and sets", Doc: "two instances set, and one loads from an origin that lags behind; a script runs twice",
+			Instances: 2, Kinds: kinds{1: one(GetOrLoad)}, Ops: ops{{Set}, {Set}}, Bound: 1, Lagging: true, Serial: true, Deaf: true,
+			Budget: Budget{Repeats: 1, Evictions: 1},
 		},
 		{
-			&Scenario{
-				Name: "lag and joins", Doc: "readers join loads that take longer than the lag and the bound",
-				Instances: 2, Kinds: kinds{pair(GetOrLoad)}, Ops: ops{1: {Delete}}, Bound: 1, Lagging: true,
-				Ticks: true, Probes: probes{true}, Deaf: true,
-			}, G1b, []Rule{UnsharedLoadsAgeForJoiners},
+			Name: "lag, set and mutate", Doc: "an instance sets under the tombstone of another one that mutates and may die, or the other way round; one loads from an origin that lags behind",
+			Instances: 2, Kinds: kinds{one(GetOrLoad)}, Ops: ops{{Set}, {Mutate}}, Bound: 1, Lagging: true, Serial: true, Deaf: true,
+			Budget: Budget{Crashes: 1, Evictions: 1},
 		},
 	}
 }

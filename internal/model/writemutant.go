@@ -6,7 +6,7 @@ func missedByWrites() []Mutant {
 		{Rule: BlockRemovesLease, Scenario: "mutates meet", Broken: G2},
 		{Rule: BlockCounts, Scenario: "mutate", Broken: G1b},
 		{Rule: LeaseRespectsTombstone, Scenario: "mutate", Broken: G2},
-		{Rule: FillRespectsTombstone, Scenario: "mutate and set", Broken: G2},
+		{Rule: FillRespectsTombstone, Also: []Rule{BlockedBeginGrantsNothing}, Scenario: "mutate and set", Broken: G2},
 		{Rule: BlockedLoadIsNotKept, Scenario: "mutate", Broken: G1b},
 		{Rule: DeleteLeavesTombstone, Scenario: "mutate and delete", Broken: G2},
 		{Rule: SetLeavesTombstone, Scenario: "mutate and set", Broken: G2},
@@ -20,7 +20,8 @@ func missedByWrites() []Mutant {
 		{Rule: PendingLagIsNotKept, Scenario: "lag here", Broken: G1aPending},
 
 		{Rule: BlockedBeginGrantsNothing, Scenario: "set under a tombstone", Broken: G2},
-		{Rule: LaggingSetBlocks, Scenario: "lag and set", Broken: G2},
+		{Rule: LaggingSetLeavesTombstone, Scenario: "lag and set", Broken: G2},
+		{Rule: LaggingFillLeavesLease, Scenario: "lag and set", Broken: G2},
 		{Rule: UnsharedLoadsAgeForJoiners, Scenario: "lag and joins", Broken: G1b},
 	}
 }
