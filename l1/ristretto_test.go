@@ -88,13 +88,30 @@ func TestSetIsQueued(t *testing.T) {
 }
 
 func TestAValueIsSeenAfterDel(t *testing.T) {
-	b := newBare(t, nil)
+	// The goroutine stands still until all three are queued, and once more between
+	// the Set and the Del: whichever of them it would be quick enough for.
+	const again = -2
+	between, released := make(chan struct{}), make(chan struct{})
+	goOn := once(func() { close(released) })
+	b := newBare(t, func(c *ristretto.Config[string, int]) {
+		cost := c.Cost
+		c.Cost = func(v int) int64 {
+			if v == again {
+				close(between)
+				<-released
+			}
+			return cost(v)
+		}
+	})
+	t.Cleanup(goOn)
+	b.stall()
 	b.Set("k", 1, 1)
-	b.Set("stall", stallAt, 0)
+	b.Set("again", again, 0)
 	b.Del("k")
-	<-b.stalled
-	b.want(t, "k", 1, true) // the Set was queued, and so is the Del
 	b.release()
+	<-between
+	b.want(t, "k", 1, true) // the Set was queued, and so is the Del
+	goOn()
 	b.Wait()
 	b.want(t, "k", 0, false)
 
