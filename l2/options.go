@@ -25,10 +25,14 @@ const minLeaseTTL = 30 * time.Millisecond
 type Options struct {
 	// Client is the user's client. It is used, never dialled ahead of need and
 	// never closed. Required: a *redis.Client (standalone or Sentinel) or a
-	// *redis.ClusterClient that reads from masters only. Hooks must have been
-	// added to it before. Another implementation of redis.UniversalClient, such as
-	// a wrapper, is taken as it is and treated like a Cluster; whoever wrote it
-	// answers for its reading from primaries.
+	// *redis.ClusterClient that reads from masters only; hooks must have been added
+	// to it before. Another implementation of redis.UniversalClient, such as a
+	// wrapper, is taken as it is and treated like a Cluster; whoever wrote it answers
+	// for its reading from primaries.
+	//
+	// The hooks of a *redis.Client do not see the store's commands: the store uses
+	// views of it whose sockets have Timeout (Client.WithTimeout), and go-redis gives
+	// a view none of its client's hooks.
 	Client redis.UniversalClient
 
 	// Layout names the keys. Required.

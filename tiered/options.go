@@ -30,7 +30,9 @@ const minL1Bytes = 64 << 10
 type Options struct {
 	// Redis is the shared tier: a *redis.Client (also behind Sentinel) or a
 	// *redis.ClusterClient of a Redis 6.2 or newer. The node never dials by itself
-	// and never closes it. Hooks must be added before Open. *redis.Ring is refused,
+	// and never closes it. Hooks must be added before Open; those of a *redis.Client do
+	// not see reads, leases, fills and invalidations, because go-redis gives them to no
+	// client with other timeouts: Observer is the place for tracing. *redis.Ring is refused,
 	// and so are clients that read from replicas (ReadOnly, RouteByLatency,
 	// RouteRandomly). Required unless Local.
 	//
