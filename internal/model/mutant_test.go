@@ -15,7 +15,11 @@ func TestEveryRuleIsMissedWhereItIsLeftOut(t *testing.T) {
 			if sc == nil {
 				t.Fatalf("there is no scenario %q", m.Scenario)
 			}
-			r := sc.Check(Options{Rules: m.Rules(), MaxStates: 2_000_000})
+			limit := 2_000_000
+			if m.Broken == Holds {
+				limit = 400_000 // what is not there is not found any sooner
+			}
+			r := sc.Check(Options{Rules: m.Rules(), MaxStates: limit})
 			switch {
 			case r.Broken != m.Broken:
 				t.Errorf("without %s in %q: got %v after %d states, want %v\n%s", m.Rule, sc.Name, r.Broken, r.States, m.Broken, r.Trace)

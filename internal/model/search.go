@@ -126,7 +126,9 @@ func (s *search) expand(from *reached, r *Result) (broken bool) {
 	for len(stack) > 0 {
 		w := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		for c, st := range s.g.successors(&w.state) {
+		steps := s.g.successors(&w.state)
+		for c := range steps {
+			st := &steps[c]
 			r.Steps++
 			at := node{w.node, uint16(c)} //nolint:gosec // a state has some dozens of steps
 			if st.Broken != Holds {
