@@ -83,7 +83,9 @@
 // once more than needed), nor is what Redis loses while there is a tombstone: to lose
 // it leaves what a Delete gives. When an instance that had to load without Redis reads
 // a lagging origin, its own invalidations bind it only after the bound, as they do
-// everybody else.
+// everybody else. Who joins a flight whose load no tier has taken looks here at the
+// flight's age when it lands, and in the code at what it was on arrival: so the code
+// takes some that are refused here.
 //
 // Of values past their lives, what limits how often a key is loaded is not modelled:
 // here a caller may be given a stale value, or load, at any time. Nor is it that a
