@@ -252,7 +252,8 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 	f.held.value, f.held.mark, f.held.tags, f.held.until, f.held.made = value, f.readMark(reply.Seq), tags, now+int64(left), made
 	// Whatever L1 has: a flight may be under way with what was there before, and put
 	// it there when this one has been served. (What this flight does from here on
-	// begins after that, and has a stamp that says so.)
+	// begins after that, and has a stamp that says so: it asks once more what is
+	// pending, before each question to Redis.)
 	f.node.fences.Answered(&f.held.mark)
 	f.stamp = f.node.fences.Stamp(f.key.Hash)
 	if !f.usesL1() || f.held.mark.Generation == 0 || f.node.conflicted() {

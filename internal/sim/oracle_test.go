@@ -456,7 +456,11 @@ func (o *oracle) after(c *command) {
 	k := o.keys[key]
 	switch c.name {
 	case cmdBegin:
-		k.lease = grant{token: c.token, until: now + leaseTTL}
+		// Under the tombstone of another writer there is no lease; the reply does not
+		// say.
+		if k.traits.lag == 0 && !k.traits.mutates {
+			k.lease = grant{token: c.token, until: now + leaseTTL}
+		}
 	case cmdGetOrLease:
 		o.leased(c, k, key, now)
 	case cmdFill:
