@@ -20,7 +20,8 @@ type Revalidation struct {
 // is neither sent nor written anew. The checksum of what is inside, and the tags
 // with their stamps, stay as they are.
 //
-// If Redis has not that value any more, Filled.Gone is set, nothing has changed,
+// If Redis has not that value any more, or it is from before the partition's present
+// primary, Filled.Gone is set, nothing has changed,
 // and the lease is still the caller's. Otherwise it is at its end.
 func (s *Store) Revalidate(ctx context.Context, l Lease, r Revalidation) (Filled, error) {
 	got, err := s.revalidate(ctx, l, r)
@@ -44,7 +45,10 @@ func (s *Store) revalidate(ctx context.Context, l Lease, r Revalidation) (Filled
 	}
 	p := s.layout.Partition(l.Key.Hash)
 	stamp := appendStamp(nil, l.Token, l.Seq)
-	args := s.onKey(revalidateScript, p, l.Key, 10)
+	args := revalidateScript.args([]string{
+		s.layout.Sequence(p), s.layout.Clear(p, l.Key.Region), s.layout.Value(p, l.Key.Region, l.Key.Name),
+		s.layout.Lease(p, l.Key.Region, l.Key.Name), s.layout.Epoch(p),
+	}, 10)
 	args = append(args, stamp[:atStampSum-atToken], r.Token.arg(), stamp[atStampSum-atToken:],
 		r.Life.Microseconds(), stayFor(r.Life, r.Keep, r.Idle))
 	args = append(s.announcement(args, p, []uint64{l.Key.Hash}), flag(r.Announce))

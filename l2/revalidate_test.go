@@ -1,6 +1,7 @@
 package l2_test
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -124,6 +125,9 @@ func TestRevalidateIsNot(t *testing.T) {
 		"where there is a list": {gone: true, since: func(t *testing.T, w world) {
 			w.c.Del(t.Context(), valueName(apple))
 			w.c.RPush(t.Context(), valueName(apple), "somebody else's")
+		}},
+		"where another primary has taken over": {gone: true, since: func(t *testing.T, w world) {
+			w.c.Set(t.Context(), layout.Epoch(partition(apple)), fmt.Sprintf("run|%d|1|", w.l.Seq+1), 0)
 		}},
 		"where another value is": {gone: true, since: func(t *testing.T, w world) {
 			v := w.old

@@ -32,7 +32,8 @@ func TestAFailoverOfATagBetweenLifeAndMarkIsNotMissed(t *testing.T) {
 			return f.held.until > now+int64(failoverGrace)
 		}},
 		{"as what the origin is asked about", true, func(f *flight, reply *l2.Reply, now int64) bool {
-			f.consider(reply, now)
+			f.call.asks = true
+			f.consider(reply)
 			time.Sleep(failoverGrace) //nolint:forbidigo // moves the bubble's clock
 			return f.priorIn(t.Context()) != nil
 		}},

@@ -17,7 +17,8 @@ var (
 	// that is wrapped in the answer of the call that loaded, and is not remembered.
 	ErrAbsent = fmt.Errorf("%w: known to be absent", ErrNotFound)
 	// ErrUnchanged is what the load of [Region.LoadIf] returns to say that the value
-	// is what it was. Where there was none it is an error like any other.
+	// is what it was. Where there was none the load has failed, with an error that is
+	// no ErrUnchanged.
 	ErrUnchanged = errors.New("doppio: unchanged")
 	// ErrClosed says that the node was closed or is shutting down.
 	ErrClosed = errors.New("doppio: node is closed")

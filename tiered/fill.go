@@ -53,10 +53,13 @@ func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
 		f.counters.unstored.Add(1)
 		// It may have been stored or not. The copy is as of the lease's grant,
 		// but with Redis out of reach it lives like any that is made alone.
-		out.mark = f.stamp.At(lease.Seq).Detach()
+		out.mark = l.aged(f.stamp.At(lease.Seq).Detach())
 		l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
 	case !res.Accepted:
-		f.replaced = true // no lease of ours any more, and no older value either
+		// No lease of ours any more, and as a rule no older value either: what took the
+		// one has taken the other. But the lease may have run out, and who has forced the
+		// load was promised that the older value goes.
+		f.replaced = f.kind != flightForce
 		f.counters.fillsRejected.Add(1)
 		return true
 	default:
@@ -64,6 +67,11 @@ func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
 		out.mark = f.stamp.At(res.Seq)
 		l.life = min(l.life, lifeOf(res))
 		out.told.end = since + int64(l.life)
+	}
+	if l.was != nil && len(l.tags) > 0 {
+		// Redis keeps the stamps of its tags, and what they leave of its life is for the
+		// next read to judge.
+		return filled
 	}
 	kept := f.copyOf(&l, out.mark, since)
 	kept.token = lease.Token
@@ -83,7 +91,7 @@ func (f *flight) keepAlone(out *outcome, l loaded, mark fence.Mark, since int64)
 	if f.replacesAhead() {
 		return
 	}
-	out.mark = mark.Detach()
+	out.mark = l.aged(mark.Detach())
 	l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
 	out.expires = f.keep(f.key, f.copyOf(&l, out.mark, since))
 }
@@ -104,12 +112,14 @@ func fillOf(r *region, l loaded) l2.Fill {
 
 // storeL2 stores what was loaded, or lets what is there live on.
 func (f *flight) storeL2(ctx context.Context, o *offer) (l2.Filled, error) {
-	if o.renews == (l2.Token{}) {
+	if o.was == nil {
 		return f.fillL2(ctx, f.key, o.lease, o.fill)
 	}
 	ctx, watched := f.watch(ctx, OpL2Fill, f.key.Name)
 	res, err := f.node.l2.Revalidate(ctx, o.lease, l2.Revalidation{
-		Token: o.renews, Life: o.fill.Life, Keep: o.fill.Keep, Idle: o.fill.Idle, Announce: o.fill.Announce,
+		Token: o.was.token, Life: o.fill.Life, Keep: o.fill.Keep, Idle: o.fill.Idle,
+		// Copies of others touch the value under the token that it had.
+		Announce: o.fill.Announce || f.sliding.period > 0,
 	})
 	watched.end(err)
 	return res, err

@@ -27,7 +27,7 @@ type loaded struct {
 	unstored error        // why the value cannot be stored
 
 	validator Validator
-	renews    l2.Token // of the value in Redis that is to live on, because it is what the origin still has
+	was       *prior // what lives on, because it is what the origin still has; nil: the value is new
 }
 
 // copyOf is what L1 is to keep of what was loaded.
@@ -103,6 +103,7 @@ func (f *flight) keepBeside(l loaded, mark fence.Mark, since int64, first bool) 
 	if l.life <= 0 || l.unstored != nil || l.encoded < 0 && !f.values.sized && !l.absent {
 		return out
 	}
+	mark = l.aged(mark)
 	if mark.Detached() {
 		f.counters.unstored.Add(1)
 		l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-mark.T0))
@@ -224,6 +225,9 @@ func (f *flight) prepared(v any, err error, encode bool, tagged tagged) loaded {
 	if err != nil {
 		if elsewhere, ok := errors.AsType[*raised](err); ok {
 			return loaded{err: elsewhere.of(f), encoded: -1}
+		}
+		if errors.Is(err, ErrUnchanged) {
+			err = &ofNothing{err}
 		}
 		if !f.values.notFound(err) {
 			return loaded{err: err, encoded: -1}

@@ -3,7 +3,6 @@ package tiered
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/doppio-cache/doppio/internal/keyspace"
 )
@@ -35,19 +34,20 @@ type Entry[V any] struct {
 // What there was is a value whose life is over, that Redis has kept for
 // Config.RevalidateFor, or that is loaded anew because of Config.RefreshAhead or
 // [ForceLoad]. A value that was invalidated is not among it, nor one from before a
-// failover of Redis that may have been: Delete, InvalidateTags and Clear mean that the next load
+// failover of Redis: Delete, InvalidateTags and Clear mean that the next load
 // transfers. If such a thing happens while the origin is being asked, its answer
 // "unchanged" is discarded, and load is called once more, without a value.
 //
 // prev is the zero Entry if there is nothing to ask about: the first time, after an
-// invalidation, if the value came by [Region.Set] or another load function, if the
-// tags that it would be stored with are others than it has. A load that returns
-// ErrUnchanged then has failed.
+// invalidation, if the value came by [Region.Set] or another load function, or if it
+// would be stored with other tags than it has. Then a load that returns ErrUnchanged
+// has failed. Concurrent calls share the load of the first, also with those of
+// GetOrLoad, whose loads know no validator.
 //
-// A value that was renewed is announced to nobody: the copies of other instances
-// are the same. It costs one round trip to Redis of some hundred bytes, whatever
-// the value's size; a value with a validator costs its bytes and two in Redis, and
-// its bytes in L1.
+// Renewing costs a script of some hundred bytes, whatever the value's size. It is
+// announced to nobody, since the copies of other instances are the same, unless the
+// load was forced or the region has a Config.SlidingTTL. A validator costs its bytes
+// in Redis, and 16 more in L1.
 func (r *Region[V]) LoadIf(
 	ctx context.Context, key string,
 	load func(ctx context.Context, key string, prev Entry[V]) (V, Validator, error),
@@ -61,7 +61,7 @@ func (r *Region[V]) LoadIf(
 		hash := keyspace.Hash(r.core.name, key)
 		if v, hit, due, err := r.peek(key, hash); hit {
 			if due && load != nil {
-				r.core.attend(ctx, key, hash, call{}, func() loadFunc { return r.asking(key, load) })
+				r.core.attend(ctx, key, hash, call{asks: true}, func() loadFunc { return r.asking(key, load) })
 			}
 			return v, err
 		}
@@ -73,6 +73,7 @@ func (r *Region[V]) LoadIf(
 	if err != nil {
 		return zero, err
 	}
+	c.asks = true
 	return r.miss(ctx, key, func() loadFunc { return r.asking(key, load) }, c, opts)
 }
 
@@ -92,7 +93,7 @@ func (r *Region[V]) asking(key string, load func(context.Context, string, Entry[
 			return v, validator, err
 		}
 		if was == nil {
-			return nil, "", fmt.Errorf("doppio: %s:%s: there was no value to be unchanged: %w", r.core.name, key, err)
+			return nil, "", err
 		}
 		return nil, "", errStillSo
 	}

@@ -327,14 +327,14 @@ func TestLoadIfUnchangedOfNothing(t *testing.T) {
 		_, err := r.LoadIf(t.Context(), "k", func(context.Context, string, tiered.Entry[string]) (string, tiered.Validator, error) {
 			return "", "", tiered.ErrUnchanged
 		})
-		if !errors.Is(err, tiered.ErrUnchanged) || errors.Is(err, tiered.ErrNotFound) {
+		if err == nil || errors.Is(err, tiered.ErrUnchanged) || errors.Is(err, tiered.ErrNotFound) {
 			t.Errorf("got %v", err)
 		}
 		d := &document{value: "a"}
 		d.is(t, r, "a", tiered.SourceLoad)
 		pass(whole + near)
 		_, err = r.GetOrLoad(t.Context(), "k", func(context.Context, string) (string, error) { return "", tiered.ErrUnchanged })
-		if !errors.Is(err, tiered.ErrUnchanged) {
+		if err == nil || errors.Is(err, tiered.ErrUnchanged) {
 			t.Errorf("GetOrLoad: got %v; it was not told about any value", err)
 		}
 		if s := r.Stats(); s.LoadErrors != 2 || s.Unchanged != 0 {

@@ -72,6 +72,7 @@ type call struct {
 	tags   []string
 	bypass bool
 	force  bool
+	asks   bool // the load can ask about a prior value
 }
 
 // resolve folds options into a call. It keeps no pointer that is in them: then

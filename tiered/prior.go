@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/doppio-cache/doppio/internal/fence"
@@ -29,26 +30,29 @@ var errStillSo = errors.New("doppio: still so")
 // [l2.Store.Revalidate], and never stored again from a copy: a Delete may have come
 // between the look at the value and the lease, without this instance knowing. If
 // the value is gone by then, what there is now is loaded.
+//
+// And "unchanged" makes the value no newer than it was: nothing is known of its tags'
+// invalidations, or without Redis of its own, beyond what was known when it was found.
 type prior struct {
 	value     any
 	validator Validator
 	token     l2.Token // under which Redis has it; zero: it has not
 	mark      fence.Mark
 	tags      []fence.Mark
-	encoded   int // length of its encoding
+	encoded   int   // length of its encoding
+	heard     int64 // up to when all that could have invalidated it was heard; set by vouched
 
 	found *l2.Value // from which the value and the tags are yet to be made; nil: they are
 }
 
 // consider takes note of a value that Redis has and that will not do as an answer.
-// now is the time on the fences' clock.
-func (f *flight) consider(reply *l2.Reply, now int64) {
+func (f *flight) consider(reply *l2.Reply) {
 	f.prior = nil
 	v := &reply.Value
-	if reply.Status != l2.Hit || v.Kind != l2.Live || v.Validator == "" || v.Schema != f.schema || v.Codec != f.codec {
+	if !f.call.asks || reply.Status != l2.Hit || v.Kind != l2.Live || v.Validator == "" || v.Schema != f.schema || v.Codec != f.codec {
 		return
 	}
-	if !f.vouchedAt(v, now) {
+	if f.isFormer(v) {
 		return
 	}
 	found := *v
@@ -58,11 +62,22 @@ func (f *flight) consider(reply *l2.Reply, now int64) {
 	}
 }
 
-// vouchedAt reports whether a value counts as one that was not invalidated at a time
-// on the fences' clock.
-func (f *flight) vouchedAt(v *l2.Value, now int64) bool {
-	server, known := f.node.backplane.ServerAt(now)
-	return known && server < f.vouchedUntil(v)
+// isFormer reports whether a value is from before a failover, of its own partition or
+// of one of its tags': then it may have been invalidated, and for that reason has but a
+// short life, see [flight.vouchedUntil]. To give it another one would be to vouch for
+// it. (Of its own partition's failover another instance may know before this one does:
+// Redis looks once more, see revalidate.lua.)
+func (f *flight) isFormer(v *l2.Value) bool {
+	if seq, _, ok := f.node.backplane.Epoch(f.node.fences.Partition(f.key.Hash)); ok && v.Seq < seq {
+		return true
+	}
+	for _, tag := range v.Tags {
+		p := f.node.fences.Partition(keyspace.HashTag(tag.Name))
+		if seq, _, ok := f.node.backplane.Epoch(p); !ok || tag.Stamp < seq {
+			return true
+		}
+	}
+	return false
 }
 
 // priorOf is the value of a copy in L1; nil if it has no validator.
@@ -88,12 +103,12 @@ func (out *outcome) prior() *prior {
 // is none.
 func (f *flight) priorIn(ctx context.Context) *prior {
 	p := f.prior
-	if p == nil || p.token == (l2.Token{}) {
+	if p == nil || !f.call.asks || p.token == (l2.Token{}) {
 		return nil
 	}
 	if p.found != nil {
 		var ok bool
-		if p.tags, ok = f.judgeTags(ctx, p.found.Tags); !ok || !f.vouchedAt(p.found, f.node.fences.Now()) {
+		if p.tags, ok = f.judgeTags(ctx, p.found.Tags); !ok || f.isFormer(p.found) {
 			return nil
 		}
 		var err error
@@ -108,7 +123,7 @@ func (f *flight) priorIn(ctx context.Context) *prior {
 
 // priorHere is the value of the copy in L1, for a load without a lease.
 func (f *flight) priorHere() *prior {
-	if !f.usesL1() {
+	if !f.call.asks || !f.usesL1() {
 		return nil
 	}
 	e, _ := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name)
@@ -133,25 +148,62 @@ func (f *flight) vouched(p *prior) *prior {
 	if !same {
 		return nil
 	}
+	p.heard = min(now, f.heardOf(&p.mark))
+	for i := range p.tags {
+		p.heard = min(p.heard, f.heardOf(&p.tags[i]))
+	}
 	return p
+}
+
+// heardOf is up to when invalidations of what the mark is about were heard.
+func (f *flight) heardOf(m *fence.Mark) int64 {
+	lease, _ := f.node.fences.Lease(f.node.fences.Partition(m.Hash))
+	return max(lease, m.T0)
 }
 
 // unchanged is prepared for a load that was told that the value is what it was.
 func (f *flight) unchanged(p *prior, tagged tagged) loaded {
 	f.counters.unchanged.Add(1)
 	l := loaded{
-		value: p.value, validator: p.validator, encoded: p.encoded, renews: p.token,
-		life: f.life(f.key.Name, p.value, f.call), tagged: tagged,
+		value: p.value, encoded: p.encoded, was: p,
+		validator: Validator(strings.Clone(string(p.validator))), // it may be part of a reply
+		life:      f.life(f.key.Name, p.value, f.call), tagged: tagged,
 	}
 	l.label(f.region, f.key.Name, f.call)
+	l.tags = p.tags
 	return l
 }
+
+// aged is the mark of what was loaded. Unchanged, it is no newer than it was: otherwise
+// an origin that says so would let an instance that is cut off serve a value for ever,
+// each time as one of just now.
+func (l *loaded) aged(mark fence.Mark) fence.Mark {
+	if l.was != nil && mark.Generation != 0 {
+		mark.T0 = min(mark.T0, l.was.heard)
+	}
+	return mark
+}
+
+// ofNothing is an [ErrUnchanged] where there was nothing to be unchanged: the load has
+// failed. It must not be one to a load that this one was part of, and that would pass
+// it on: its own value would then count as unchanged.
+type ofNothing struct{ err error }
+
+func (e *ofNothing) Error() string {
+	return "doppio: there was no value to be unchanged: " + e.err.Error()
+}
+
+func (e *ofNothing) Is(target error) bool {
+	return target != ErrUnchanged && errors.Is(e.err, target)
+}
+
+func (e *ofNothing) As(target any) bool { return errors.As(e.err, target) }
 
 // checked returns a validator if it can be stored. Without one the value is a value
 // like any other.
 func (f *flight) checked(v Validator) Validator {
 	if len(v) <= MaxValidatorBytes {
-		return v
+		return Validator(strings.Clone(string(v))) // it may be part of something large
 	}
 	f.warnOnce("a validator is too long and is not kept", "key", f.key.Name,
 		"error", fmt.Errorf("it has %d bytes, at most %d are allowed", len(v), MaxValidatorBytes))

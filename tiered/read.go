@@ -55,7 +55,7 @@ func (f *flight) afterLook() step {
 	case f.err != nil:
 		return f.detach(f.err)
 	case f.kind == flightForce:
-		f.consider(&f.reply, f.node.fences.Now())
+		f.consider(&f.reply)
 		return step{do: ask, refuse: f.reply.Value.Token}
 	case f.verdict == usable:
 		return step{out: &f.hit}
@@ -96,7 +96,7 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 	v := &reply.Value
 	left, past, known := f.remaining(v, now)
 	if known && left <= 0 {
-		f.consider(reply, now)
+		f.consider(reply)
 		f.hold(ctx, reply, now, -left, left+past)
 		return worthless
 	}
@@ -150,7 +150,7 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 		})
 	}
 	if v.Kind == l2.Live {
-		f.touch(f.key, v.Token, now)
+		f.touch(f.key, v.Token, Validator(v.Validator), now)
 	}
 	f.counters.l2Hits.Add(1)
 	return usable
@@ -276,7 +276,7 @@ func (f *flight) afterLease(ctx context.Context, reply *l2.Reply, err error, now
 // will not do, it is to be asked for again and refused too.
 func (f *flight) answer(ctx context.Context, reply *l2.Reply, now int64, refused l2.Token) step {
 	if f.kind == flightForce {
-		f.consider(reply, now)
+		f.consider(reply)
 		return step{do: ask, refuse: reply.Value.Token} // its load may have begun before the call
 	}
 	switch f.judge(ctx, reply, now) {

@@ -80,7 +80,7 @@ func (r *region) attend(ctx context.Context, key string, hash uint64, c call, bo
 		return
 	}
 	k := keyspace.Key{Region: r.name, Name: key, Hash: hash}
-	r.touch(k, e.Token, now)
+	r.touch(k, e.Token, Validator(e.Validator), now)
 	if ahead {
 		r.refresh(ctx, k, c, e.Token, pause, boxed(), priorOf(e))
 	}
@@ -131,7 +131,7 @@ func (r *region) refresh(ctx context.Context, k keyspace.Key, c call, token l2.T
 		r.refreshing.throttle.release(k.Hash)
 		return
 	}
-	f := &flight{region: r, key: k, call: call{ttl: c.ttl, tags: c.tags}, kind: flightLoad, load: load, ahead: true, prior: was}
+	f := &flight{region: r, key: k, call: call{ttl: c.ttl, tags: c.tags, asks: c.asks}, kind: flightLoad, load: load, ahead: true, prior: was}
 	f.reply.Value.Token = token
 	ctx = context.WithoutCancel(ctx)
 	go func() {

@@ -51,10 +51,10 @@ func (r *region) slide(period time.Duration) {
 
 // touch lets the value in Redis stay that was just read, in the background, and
 // not more often than once in a step.
-func (r *region) touch(k keyspace.Key, token l2.Token, now int64) {
+func (r *region) touch(k keyspace.Key, token l2.Token, validator Validator, now int64) {
 	s := &r.sliding
 	if s.period <= 0 || !r.usesL2() || token == (l2.Token{}) || !s.touched.claim(k.Hash, now, s.step()) {
 		return
 	}
-	r.node.l2.Touch(k, token, s.idle(), r.stale.period)
+	r.node.l2.Touch(k, token, s.idle(), r.keepFor(validator))
 }

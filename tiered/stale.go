@@ -60,12 +60,13 @@ func (s *staleness) raise(hash uint64, now int64) {
 // way when somebody replaces it; another caller gets the new one and returns;
 // whoever comes then must not be given the old one.
 type staleCopy struct {
-	wanted bool // look for it
-	value  any
-	mark   fence.Mark
-	tags   []fence.Mark
-	until  int64 // on the fences' clock; 0: there is none
-	made   int64 // on that clock too
+	wanted    bool // look for it
+	value     any
+	mark      fence.Mark
+	tags      []fence.Mark
+	until     int64 // on the fences' clock; 0: there is none
+	validator Validator
+	made      int64 // on that clock too
 }
 
 func (cfg *Config[V]) validateStale() error {
@@ -210,9 +211,9 @@ func (r *region) serveStale(k keyspace.Key, kind flightKind, held *staleCopy) (o
 		if !valid || now >= held.until || !n.fences.ValidTags(held.tags, now) {
 			return out, false
 		}
-		out = outcome{value: held.value, source: SourceL2, mark: held.mark, tags: held.tags, stale: true, told: times{made: held.made, dated: true, staleEnd: held.until}}
+		out = outcome{value: held.value, source: SourceL2, mark: held.mark, tags: held.tags, validator: held.validator, stale: true, told: times{made: held.made, dated: true, staleEnd: held.until}}
 	case e != nil:
-		out = outcome{value: e.Value, source: SourceL1, mark: e.Mark, tags: e.Tags, stale: true, told: timesOf(e)}
+		out = outcome{value: e.Value, source: SourceL1, mark: e.Mark, tags: e.Tags, validator: Validator(e.Validator), stale: true, told: timesOf(e)}
 	default:
 		return out, false
 	}
@@ -250,6 +251,7 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 		return
 	}
 	f.held.value, f.held.mark, f.held.tags, f.held.until, f.held.made = value, f.readMark(reply.Seq), tags, now+int64(left), made
+	f.held.validator = Validator(strings.Clone(v.Validator))
 	// Whatever L1 has: a flight may be under way with what was there before, and put
 	// it there when this one has been served. (What this flight does from here on
 	// begins after that, and has a stamp that says so: it asks once more what is
@@ -266,7 +268,7 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 	if size := f.values.size(value, f.values.encoded(v.Payload)); size <= f.maxL1Bytes {
 		f.node.l1.Put(&l1.Entry{
 			Region: f.l1, Key: f.key.Name, Value: value, Mark: f.held.mark, Tags: tags,
-			Lapsed: true, Expires: now, StaleUntil: f.held.until, Cost: size, Token: v.Token, Span: l1.SpanOf(now - made), Validator: strings.Clone(v.Validator),
+			Lapsed: true, Expires: now, StaleUntil: f.held.until, Cost: size, Token: v.Token, Span: l1.SpanOf(now - made), Validator: string(f.held.validator),
 		})
 	}
 }
