@@ -1,7 +1,6 @@
 package tiered_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -132,29 +131,6 @@ func TestClearOfALocalNode(t *testing.T) {
 	if err := (*tiered.Region[int])(nil).Clear(t.Context()); err == nil {
 		t.Error("a nil region was cleared")
 	}
-}
-
-func ExampleRegion_Clear() {
-	ctx := context.Background()
-	node, err := tiered.Open(ctx, tiered.Options{Prefix: "shop", Local: true})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer node.Close()
-	prices, err := tiered.New(node, tiered.Config[int]{Name: "prices"})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	_ = prices.Set(ctx, "anvil", 100)
-	_ = prices.Set(ctx, "rope", 20)
-	fmt.Println("cleared:", prices.Clear(ctx))
-	_, err = prices.Get(ctx, "anvil")
-	fmt.Println(err)
-	// Output:
-	// cleared: <nil>
-	// doppio: not found
 }
 
 // A tool clears a region of which it knows only the name.

@@ -3,7 +3,6 @@ package tiered_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -263,38 +262,6 @@ func TestChildThatIsKilledInAMutate(t *testing.T) {
 		t.Fatal(err)
 	}
 	die("after all")
-}
-
-func ExampleRegion_Mutate() {
-	ctx := context.Background()
-	node, err := tiered.Open(ctx, tiered.Options{Prefix: "shop", Local: true})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer node.Close()
-	stock, err := tiered.New(node, tiered.Config[int]{Name: "stock"})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	database := map[string]int{"anvil": 3}
-	load := func(_ context.Context, key string) (int, error) { return database[key], nil }
-	show := func() {
-		n, err := stock.GetOrLoad(ctx, "anvil", load)
-		fmt.Println(n, err)
-	}
-	show()
-	err = stock.Mutate(ctx, []string{"anvil"}, func(context.Context) error {
-		database["anvil"]-- // a transaction, as a rule
-		return nil
-	})
-	fmt.Println("written:", err)
-	show()
-	// Output:
-	// 3 <nil>
-	// written: <nil>
-	// 2 <nil>
 }
 
 // Shutdown waits for a write that is under way, and for its invalidation.

@@ -1,7 +1,6 @@
 package tiered_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -344,40 +343,6 @@ func TestInvalidTags(t *testing.T) {
 	if _, err := r.Get(t.Context(), "1", tiered.WithTags("x")); !errors.Is(err, tiered.ErrInvalidOption) {
 		t.Errorf("Get with tags: %v", err)
 	}
-}
-
-func ExampleNode_InvalidateTags() {
-	ctx := context.Background()
-	node, err := tiered.Open(ctx, tiered.Options{Prefix: "shop", Local: true})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer node.Close()
-	type product struct{ Name, Brand string }
-	products, err := tiered.New(node, tiered.Config[product]{
-		Name: "products",
-		Tags: func(_ string, p product) []string { return []string{"brand:" + p.Brand} },
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	load := func(_ context.Context, key string) (product, error) {
-		fmt.Println("load", key)
-		return product{Name: key, Brand: "acme"}, nil
-	}
-	for range 2 {
-		_, _ = products.GetOrLoad(ctx, "anvil", load)
-	}
-	// The brand has a new logo: all its products, in whichever region.
-	if err := node.InvalidateTags(ctx, "brand:acme"); err != nil {
-		fmt.Println(err)
-	}
-	_, _ = products.GetOrLoad(ctx, "anvil", load)
-	// Output:
-	// load anvil
-	// load anvil
 }
 
 // The limit is one of the value, however many options its tags come in. A tag that
