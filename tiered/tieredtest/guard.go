@@ -13,8 +13,9 @@ import (
 
 // Guard returns a cache that passes everything on to inner and, when the test
 // ends, fails it for each value that has been modified since a read returned it or
-// Set was given it. Values are compared by what MessagePack carries of them; one that
-// cannot be encoded is not guarded, and the test's log says so once.
+// Set was given it. It encodes each value that passes. Values are compared by what
+// MessagePack carries of them; one that cannot be encoded is not guarded, and the
+// test's log says so once.
 //
 // Without Config.Clone all readers share one value, so that what one of them
 // changes, all others see, in this process, until the value expires. A region

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/doppio-cache/doppio/internal/redistest"
@@ -200,6 +201,41 @@ func ExampleNew() {
 	// Hello, Ada <nil>
 	// Hello, Ada <nil>
 	// [GetOrLoad["1"] GetOrLoad["1"]]
+}
+
+// Values are shared by all who read them. A Guard fails the test in which one of
+// them was modified.
+func ExampleGuard() {
+	t := new(recorder) // in a test, its own *testing.T
+	ctx := context.Background()
+	lists := tieredtest.Guard(t, tieredtest.New(t, tiered.Config[[]string]{Name: "lists"}))
+	load := func(context.Context, string) ([]string, error) { return []string{"saw", "file"}, nil }
+	list, _ := lists.GetOrLoad(ctx, "tools", load)
+	list[0] = "hammer" // of all who read it: copy it first
+	t.end()
+	fmt.Println(len(t.errors), "error")
+	// Output:
+	// 1 error
+}
+
+// In a testing/synctest bubble lives end without waiting, to the nanosecond.
+func TestLivesEndInABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rates := tieredtest.New(t, tiered.Config[int]{TTL: time.Hour, Jitter: -1})
+		region, err := tiered.New(tieredtest.Open(t), tiered.Config[int]{Name: "rates", TTL: time.Hour, Jitter: -1})
+		must(t, err)
+		for _, c := range []tiered.Cache[int]{rates, region} {
+			must(t, c.Set(t.Context(), "k", 1))
+			time.Sleep(time.Hour - time.Nanosecond) //nolint:forbidigo // the clock of a bubble
+			if v, err := c.Get(t.Context(), "k"); v != 1 || err != nil {
+				t.Errorf("%T, before the end: got %v, %v", c, v, err)
+			}
+			time.Sleep(time.Nanosecond) //nolint:forbidigo // the clock of a bubble
+			if v, err := c.Get(t.Context(), "k"); !errors.Is(err, tiered.ErrNotFound) {
+				t.Errorf("%T, after it: got %v, %v", c, v, err)
+			}
+		}
+	})
 }
 
 // A map has another encoding each time, which is no modification.
