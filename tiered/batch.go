@@ -40,10 +40,11 @@ func (r *Region[V]) GetMany(ctx context.Context, keys []string, opts ...Option) 
 // keys of this one. (What others were loading and did not bring is loaded by a
 // call of its own, as are keys that are invalidated meanwhile.)
 //
-// In Redis this takes three round trips to each master concerned: read, take leases,
-// store. (For each 8,192 keys that are read, and 1,024 of the others.) The load is one call, whatever their number. A
-// call that has waited for loads looks once more at what it knew before, and
-// reads again what was invalidated meanwhile.
+// In Redis this takes three round trips to each master concerned: read, take
+// leases, store. (For each 8,192 keys that are read, and 1,024 of the others; and
+// for each 16 MiB of values that are read, and 4 MiB that are stored.) The load is
+// one call, whatever their number. A call that has waited for loads looks once more
+// at what it knew before, and reads again what was invalidated meanwhile.
 //
 // A key that load leaves out is known not to exist from then on, as if the load
 // of GetOrLoad had returned [ErrNotFound], and is not in the map. If load returns
@@ -79,11 +80,12 @@ func (r *Region[V]) GetOrLoadMany(ctx context.Context, keys []string, load func(
 }
 
 // SetMany stores values in both tiers and invalidates all other copies, in two
-// round trips to each of Redis's masters, for each 1,024 keys. (There is a third where
-// Config.TTLFor says of some that they are not to be cached, and there are more in a
-// region that is L1Only.) Each key is set as by Set: if some fail,
-// the error is a [*BatchError] that names them. There is no order among the keys,
-// and no moment at which all of them change. Options: [WithTTL], [WithTags].
+// round trips to each of Redis's masters, for each 1,024 keys and each 4 MiB of
+// values. (There is a third where Config.TTLFor says of some that they are not to
+// be cached, and there are more in a region that is L1Only.) Each key is set as by
+// Set: if some fail, the error is a [*BatchError] that names them. There is no
+// order among the keys, and no moment at which all of them change. Options:
+// [WithTTL], [WithTags].
 func (r *Region[V]) SetMany(ctx context.Context, values map[string]V, opts ...Option) error {
 	if r == nil {
 		return errNilRegion

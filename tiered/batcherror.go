@@ -10,7 +10,7 @@ import (
 
 // BatchError is the error of a call for several keys: it says which of them
 // failed, and why. All others have been served. [errors.Is] and [errors.As] look
-// at the errors of all keys.
+// at the errors of all keys. Its fields must not be modified: waiters share it.
 //
 // A load function for several keys may return one too, to say what is the matter
 // with single keys: see [Region.GetOrLoadMany].

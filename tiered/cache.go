@@ -16,8 +16,8 @@ import (
 type Cache[V any] interface {
 	// Get returns what the tiers have. If they have nothing, the error is
 	// [ErrNotFound]; if the origin is known to have no such thing, it is
-	// [ErrAbsent] (for which errors.Is(err, ErrNotFound) holds, too); if Redis was needed and could not
-	// be used, it is [ErrUnavailable].
+	// [ErrAbsent] (for which errors.Is(err, ErrNotFound) holds, too); if Redis was
+	// needed and could not be used, it is [ErrUnavailable].
 	Get(ctx context.Context, key string, opts ...Option) (V, error)
 	// GetOrLoad returns what the tiers have, or calls load. Concurrent calls
 	// for a key share one load, in this process and, by a lease in Redis, in

@@ -81,17 +81,19 @@ type Config[V any] struct {
 	// NotFound are errors of the load that mean that the origin has no such
 	// thing (sql.ErrNoRows, your domain's), besides ErrNotFound. Defaults to none.
 	NotFound []error
-	// StaleFor is how long past its life a value may be served when the load
-	// that should replace it fails. A value that was invalidated is gone, never
-	// stale. Values stay in Redis for that much longer, and a load that replaces one
-	// is announced. Defaults to 0: never. See [Info].Stale.
+	// StaleFor is how long past its life a value may be served when the load that
+	// should replace it fails or, with SoftTimeout, is slow. A value that was
+	// invalidated is gone, never stale. Values stay in Redis for that much longer, and
+	// a load that replaces one is announced. Defaults to 0: never. See [Info].Stale.
 	StaleFor time.Duration
 	// SoftTimeout is how long a call waits for a load while there is a value that
 	// StaleFor allows to be served; then it is, and the load goes on. It must be
-	// shorter than LoadTimeout. Defaults to 0: as long as the load takes.
+	// shorter than LoadTimeout. An error without StaleFor. Defaults to 0: as long as
+	// the load takes.
 	SoftTimeout time.Duration
-	// RefreshAhead is the share of a value's life, between 0 and 1, after which a
-	// GetOrLoad that hits it starts one load in the background, in the whole fleet.
+	// RefreshAhead is the share of a value's life, above 0 and below 1, after which a
+	// call with a load function that hits it (GetOrLoad, LoadIf, GetOrLoadMany, Warm,
+	// or those of a Loading) starts one load in the background, in the whole fleet.
 	// Readers do not wait for it. The origin is loaded from up to 1/RefreshAhead as
 	// often; each refresh is announced, and read from Redis by each instance that uses
 	// the value. Defaults to 0: off.
@@ -100,18 +102,20 @@ type Config[V any] struct {
 	// instance's load before it loads by itself. Defaults to 30s.
 	LoadTimeout time.Duration
 	// WriteTimeout limits one write of [Region.Mutate]; its keys stay uncached for two
-	// seconds more than that if the process dies in the middle. Defaults to 10s.
+	// seconds (and OriginLag) more than that if the process dies in the middle. A call
+	// that joins a load under way may get the old value for as long as that load
+	// takes, if it began within the bound. Defaults to 10s.
 	WriteTimeout time.Duration
 	// OriginLag is how far behind the origin that loads read may be, where that is
 	// a replica: a value that is loaded within that time after an invalidation
-	// of its key may be the old one, and is not kept. Until then each read of
-	// the key loads; but what Set brings is stored. Every instance that invalidates keys of the region must
-	// have declared it with the same OriginLag, and Redis must not evict keys
-	// (noeviction). Without Redis what is loaded is kept for MaxStaleness. There is
-	// no telling which keys a tag or a Clear concerns, so that such a region has
-	// neither: Tags with it is an error of New, WithTags an [ErrInvalidOption], Clear
-	// an [errors.ErrUnsupported]. An error in L1Only regions and Local nodes.
-	// Defaults to 0: loads read what was committed.
+	// of its key may be the old one, and is not kept. Until then each read of the
+	// key loads, unless a Set has stored a value. Every instance that invalidates
+	// keys of the region must have declared it with the same OriginLag, and Redis
+	// must not evict keys (noeviction). Without Redis what is loaded is kept for
+	// MaxStaleness. There is no telling which keys a tag or a Clear concerns, so that
+	// such a region has neither: Tags with it is an error of New, WithTags an
+	// [ErrInvalidOption], Clear an [errors.ErrUnsupported]. An error in L1Only regions
+	// and Local nodes. Defaults to 0: loads read what was committed.
 	OriginLag time.Duration
 	// RevalidateFor is how long past its life a value that [Region.LoadIf] has
 	// stored with a validator stays in Redis, so that the origin can be asked
@@ -141,9 +145,9 @@ type Config[V any] struct {
 	// of a load, so it can tell them apart: a [*LoadPanicError] (which stands
 	// without its Stack) and an [ErrLoadTimeout] too, but not "not found" (see
 	// NegativeTTL), and no context.Canceled, which says nothing of the origin.
-	// At most 16,384 errors stand at once.
-	// Values in Redis are served all the same, ForceLoad loads, and an
-	// invalidation of the key, on any instance, ends it. Defaults to none.
+	// At most 16,384 errors of a region stand at once. Values in Redis are served all
+	// the same, ForceLoad loads, and an invalidation of the key, on any instance, ends
+	// it. Defaults to none.
 	ErrorTTLFor func(err error) time.Duration
 	// TTLFor is the life of a value, known from the value. 0: TTL; negative:
 	// the value is not cached. WithTTL takes precedence. Defaults to none.

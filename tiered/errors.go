@@ -91,7 +91,7 @@ func (e *CommittedError) Error() string {
 func (e *CommittedError) Unwrap() error { return e.Err }
 
 // LoadPanicError is what every caller that waits for a load gets when the load
-// panics or calls [runtime.Goexit].
+// panics or calls [runtime.Goexit]. Its fields must not be modified: waiters share it.
 type LoadPanicError struct {
 	Region string
 	Key    string

@@ -10,10 +10,10 @@ import (
 )
 
 // Expire ends the lives of keys on all instances, at once and not at random: the
-// next GetOrLoad loads. (On another instance, where a load has just failed or is slow,
-// it is the next one after [StaleThrottle].) Unlike Delete it keeps the values for Config.StaleFor, to
-// be served if that load fails or is slow. So it is for values that have become
-// old, not for values that have become wrong.
+// next GetOrLoad loads. (On another instance, where a load has just failed or is
+// slow, it is the next one after [StaleThrottle].) Unlike Delete it keeps the values
+// for Config.StaleFor, to be served if that load fails or is slow. So it is for
+// values that have become old, not for values that have become wrong.
 //
 // Like a Delete it is counted and announced, and has its errors and its bound:
 // once it returned nil no read that begins on this instance takes an older value
@@ -22,8 +22,8 @@ import (
 // deleted, and the error is a [*PendingError].
 //
 // It is a Delete where there is nowhere to keep a value: without Config.StaleFor,
-// for what is known to be absent, with Config.OriginLag, and in an L1Only region of a node that shares
-// Redis, whose instances learn of it by the same message.
+// for what is known to be absent, with Config.OriginLag, and in an L1Only region of
+// a node that shares Redis, whose instances learn of it by the same message.
 func (r *Region[V]) Expire(ctx context.Context, keys ...string) error {
 	if r == nil {
 		return errNilRegion

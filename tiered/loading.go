@@ -23,8 +23,8 @@ func Bind[K comparable, V any](r *Region[V], key func(K) string, load func(conte
 	return &Loading[K, V]{region: r, key: key, load: load}
 }
 
-// Get is [Region.GetOrLoad] with the bound functions. A nil function is an
-// error of every Get.
+// Get is [Region.GetOrLoad] with the bound functions. A nil key function is an
+// error of every Get, a nil load function of every Get that L1 does not answer.
 func (l *Loading[K, V]) Get(ctx context.Context, k K, opts ...Option) (V, error) {
 	var zero V
 	if l == nil || l.region == nil {

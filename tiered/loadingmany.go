@@ -51,7 +51,8 @@ func (c Coalescing) problem(limit time.Duration) error {
 // one call, as a dataloader does. Each miss still is a load of its own to all
 // others: it has its own lease, and Gets of the same key share it.
 //
-// A nil function and a Coalescing that makes no sense are errors of every Get.
+// A nil load function, and a Coalescing that makes no sense, are errors of every Get
+// that L1 does not answer; a nil key function is one of every Get.
 func BindMany[K comparable, V any](r *Region[V], key func(K) string, load func(context.Context, []K) (map[K]V, error), coalescing Coalescing) *Loading[K, V] {
 	var limit time.Duration
 	if r != nil {

@@ -39,13 +39,13 @@ var errNilWrite = fmt.Errorf("%w: the write function is nil", ErrInvalidOption)
 //
 // It returns write's error if there is one, joined with that of the invalidation if
 // that was not confirmed. If write succeeded, and the invalidation was not
-// confirmed, it returns a [*CommittedError]. If ctx has ended before, or the node is
-// closed ([ErrClosed]), nothing is written. A key that is
-// not valid is an [ErrInvalidKey], and nothing is written. A region that lives in
-// L1 only, on a node that shares Redis with others, has no place for tombstones:
-// that is an [errors.ErrUnsupported], and nothing is written either. While other
-// instances use another layout (see [Options].Partitions) it is an [ErrUnavailable],
-// and nothing is written.
+// confirmed, it returns a [*CommittedError].
+//
+// Nothing is written if ctx has ended before, if the node is closed ([ErrClosed]),
+// if a key is not valid ([ErrInvalidKey]), while other instances use another layout
+// ([ErrUnavailable], see [Options].Partitions), and in a region that lives in L1
+// only, on a node that shares Redis with others: that has no place for tombstones
+// ([errors.ErrUnsupported]).
 func (r *Region[V]) Mutate(ctx context.Context, keys []string, write func(ctx context.Context) error) error {
 	if r == nil {
 		return errNilRegion

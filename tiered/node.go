@@ -224,10 +224,10 @@ func (n *Node) Close() error {
 	return n.closeErr
 }
 
-// Shutdown takes no new loads, waits until the running ones, and Mutates, have ended and
-// Redis has confirmed all queued invalidations, then closes the node. If ctx
-// ends before, the node is closed all the same and the error says what was
-// given up.
+// Shutdown takes no new loads and Sets, waits until those that are running, and the
+// Mutates, have ended and Redis has confirmed all queued invalidations, then closes
+// the node. If ctx ends before, the node is closed all the same, what is queued is
+// lost, and the error says how much. It is idempotent.
 func (n *Node) Shutdown(ctx context.Context) error {
 	if n == nil {
 		return errNilNode

@@ -6,7 +6,9 @@ import (
 )
 
 // Option changes one call. It is a plain value: passing one does not allocate
-// by itself. An option that makes no sense for a call is an [ErrInvalidOption].
+// by itself. Options may be kept and used for any number of calls at once, except
+// one of [WithInfo]. An option that makes no sense for a call is an
+// [ErrInvalidOption].
 type Option struct {
 	kind optionKind
 	ttl  time.Duration
@@ -33,11 +35,12 @@ func WithTTL(ttl time.Duration) Option { return Option{kind: optTTL, ttl: ttl} }
 
 // WithInfo fills in where the value came from, and how long it lives. For Get,
 // GetOrLoad and LoadIf. A call for several keys has several values, and takes none.
+// info must not be used by two calls at once.
 func WithInfo(info *Info) Option { return Option{kind: optInfo, info: info} }
 
 // BypassL1 reads past this instance's memory: what the call returns was in
-// Redis, or was loaded, after the call began. For Get, GetMany, GetOrLoad, LoadIf and
-// GetOrLoadMany of a region that uses Redis.
+// Redis, or was loaded, after the call began. For Get, GetMany, GetOrLoad, LoadIf
+// and GetOrLoadMany of a region that uses Redis.
 func BypassL1() Option { return Option{kind: optBypassL1} }
 
 // ForceLoad loads even if the value is cached, and replaces the cached value

@@ -12,10 +12,10 @@ import (
 	"github.com/doppio-cache/doppio/l2"
 )
 
-// RefreshThrottle is how long after a hit has started a load ahead of time
-// no other does for that key on this instance, if that load fails or another
-// instance has the lease; half of what is left of the value's life if that is
-// shorter.
+// RefreshThrottle is the pause after a load ahead of time that has failed, or that
+// was left to another instance: until it is over, no hit of the key starts another
+// on this instance. It counts from the hit that has started the load. Where half of
+// what is left of the value's life is shorter, it is that.
 const RefreshThrottle = 5 * time.Second
 
 const (
@@ -173,11 +173,12 @@ func (f *flight) throughLease(ctx context.Context) *outcome {
 }
 
 // Refresh loads keys anew and replaces their values on all instances, as a
-// GetOrLoad with [ForceLoad] does, several at a time; meanwhile, and where a load
-// fails, the old values are served. It returns when all loads have ended, with the
-// errors of those that failed (an absence is none), or when ctx ends; loads that
-// have begun go on. The new values have the tags of Config.Tags, and none that a call
-// has given: see [WithTags].
+// GetOrLoad with [ForceLoad] does: eight at a time, each by a load of its own.
+// Meanwhile, and where a load fails, the old values are served. It returns when all
+// loads have ended, with the errors of those that failed (an absence is none), or
+// when ctx ends; loads that have begun go on. The new values have the tags of
+// Config.Tags, and none that a call has given: see [WithTags]. For thousands of keys
+// use [Region.GetOrLoadMany] with ForceLoad.
 func (r *Region[V]) Refresh(ctx context.Context, load func(ctx context.Context, key string) (V, error), keys ...string) error {
 	if r == nil {
 		return errNilRegion

@@ -60,10 +60,10 @@ type L1Stats struct {
 
 // RegionStats counts what a region's calls came to.
 type RegionStats struct {
-	L1Hits        uint64
-	L1Misses      uint64
-	L2Hits        uint64
-	L2Misses      uint64
+	L1Hits        uint64 // reads that L1 answered
+	L1Misses      uint64 // reads that L1 was asked for and could not answer
+	L2Hits        uint64 // looks into Redis that found what was asked for; calls that share one count once
+	L2Misses      uint64 // looks into Redis that found nothing that could be used
 	NegativeHits  uint64 // of the hits in either tier, those that said that there is no such thing
 	Loads         uint64 // load functions called
 	Unchanged     uint64 // of them that were told that the value is what it was, see [Region.LoadIf]
