@@ -54,7 +54,7 @@ func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
 		// It may have been stored or not. The copy is as of the lease's grant,
 		// but with Redis out of reach it lives like any that is made alone.
 		out.mark = l.aged(f.stamp.At(lease.Seq).Detach())
-		l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
+		l.life = f.bounded(l.life, out.mark, since)
 	case !res.Accepted:
 		// No lease of ours any more, and as a rule no older value either: what took the
 		// one has taken the other. But the lease may have run out, and who has forced the
@@ -92,8 +92,14 @@ func (f *flight) keepAlone(out *outcome, l loaded, mark fence.Mark, since int64)
 		return
 	}
 	out.mark = l.aged(mark.Detach())
-	l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-out.mark.T0))
+	l.life = f.bounded(l.life, out.mark, since)
 	out.expires = f.keep(f.key, f.copyOf(&l, out.mark, since))
+}
+
+// bounded is how much of a life a copy has that was made without Redis: the bound at
+// most, which counts from what the mark knows. since is when the copy is put.
+func (f *flight) bounded(life lifetime, mark fence.Mark, since int64) lifetime {
+	return min(life, f.node.fences.Bound()-time.Duration(since-mark.T0))
 }
 
 // replacesAhead reports whether the flight loads ahead of time what Redis has. What

@@ -106,7 +106,7 @@ func (f *flight) keepBeside(l loaded, mark fence.Mark, since int64, first bool) 
 	mark = l.aged(mark)
 	if mark.Detached() {
 		f.counters.unstored.Add(1)
-		l.life = min(l.life, f.node.fences.Bound()-time.Duration(since-mark.T0))
+		l.life = f.bounded(l.life, mark, since)
 	}
 	out.expires = f.keep(f.key, f.copyOf(&l, mark, since))
 	if out.expires != 0 {

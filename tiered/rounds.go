@@ -36,46 +36,41 @@ func inRounds(n, most int, size func(i int) int, do func(from, to int)) {
 	}
 }
 
+// collect is inRounds for questions, with the answers of all rounds.
+func collect[R any](n, most int, size func(i int) int, ask func(from, to int) []R) []R {
+	if 0 < n && n <= most && size == nil {
+		return ask(0, n)
+	}
+	got := make([]R, 0, n)
+	inRounds(n, most, size, func(from, to int) { got = append(got, ask(from, to)...) })
+	return got
+}
+
 // The steps of a batch, in rounds. What they return is as the store returns it.
 
 func (n *Node) getMany(ctx context.Context, keys []keyspace.Key) []l2.Got {
-	if len(keys) <= roundReads {
-		return n.l2.GetMany(ctx, keys)
-	}
-	got := make([]l2.Got, 0, len(keys))
-	inRounds(len(keys), roundReads, nil, func(from, to int) { got = append(got, n.l2.GetMany(ctx, keys[from:to])...) })
-	return got
+	return collect(len(keys), roundReads, nil, func(from, to int) []l2.Got { return n.l2.GetMany(ctx, keys[from:to]) })
 }
 
 func (n *Node) tagsMany(ctx context.Context, tags []keyspace.Key) []l2.GotTag {
-	got := make([]l2.GotTag, 0, len(tags))
-	inRounds(len(tags), roundReads, nil, func(from, to int) { got = append(got, n.l2.TagsMany(ctx, tags[from:to])...) })
-	return got
+	return collect(len(tags), roundReads, nil, func(from, to int) []l2.GotTag { return n.l2.TagsMany(ctx, tags[from:to]) })
 }
 
 func (n *Node) getOrLeaseMany(ctx context.Context, asked []l2.Asked) []l2.Got {
-	got := make([]l2.Got, 0, len(asked))
-	inRounds(len(asked), roundKeys, nil, func(from, to int) { got = append(got, n.l2.GetOrLeaseMany(ctx, asked[from:to])...) })
-	return got
+	return collect(len(asked), roundKeys, nil, func(from, to int) []l2.Got { return n.l2.GetOrLeaseMany(ctx, asked[from:to]) })
 }
 
 func (n *Node) fillMany(ctx context.Context, fills []l2.Filling) []l2.Outcome {
-	got := make([]l2.Outcome, 0, len(fills))
 	size := func(i int) int { return len(fills[i].Fill.Payload) }
-	inRounds(len(fills), roundKeys, size, func(from, to int) { got = append(got, n.l2.FillMany(ctx, fills[from:to])...) })
-	return got
+	return collect(len(fills), roundKeys, size, func(from, to int) []l2.Outcome { return n.l2.FillMany(ctx, fills[from:to]) })
 }
 
 func (n *Node) beginMany(ctx context.Context, keys []keyspace.Key, tokens []l2.Token) []l2.Begun {
-	got := make([]l2.Begun, 0, len(keys))
-	inRounds(len(keys), roundKeys, nil, func(from, to int) { got = append(got, n.l2.BeginMany(ctx, keys[from:to], tokens[from:to])...) })
-	return got
+	return collect(len(keys), roundKeys, nil, func(from, to int) []l2.Begun { return n.l2.BeginMany(ctx, keys[from:to], tokens[from:to]) })
 }
 
 func (n *Node) beginLagging(ctx context.Context, keys []keyspace.Key, tokens []l2.Token, lag time.Duration) []l2.Begun {
-	got := make([]l2.Begun, 0, len(keys))
-	inRounds(len(keys), roundKeys, nil, func(from, to int) {
-		got = append(got, n.l2.BeginLagging(ctx, keys[from:to], tokens[from:to], lag)...)
+	return collect(len(keys), roundKeys, nil, func(from, to int) []l2.Begun {
+		return n.l2.BeginLagging(ctx, keys[from:to], tokens[from:to], lag)
 	})
-	return got
 }
