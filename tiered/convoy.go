@@ -145,7 +145,7 @@ func (r *region) lookMany(ctx context.Context, flights []*flight) (now int64) {
 	if len(keys) == 1 {
 		name = keys[0].Name
 	}
-	watching, watched := r.watch(ctx, OpL2Get, name)
+	watching, watched := r.begins(ctx, Operation{Kind: OpL2Get, Key: name, Keys: len(keys)})
 	got := r.node.getMany(watching, keys)
 	var failed error
 	for i, f := range flights {

@@ -149,7 +149,7 @@ func (c *convoy) askOnce(ctx context.Context, asking []*rider) {
 		}
 		asked[i] = l2.Asked{Key: r.key, Token: r.token, Refuse: r.next.refuse}
 	}
-	watching, watched := c.watch(ctx, OpL2Lease, c.keyOf(asking))
+	watching, watched := c.begins(ctx, Operation{Kind: OpL2Lease, Key: c.keyOf(asking), Keys: len(asking)})
 	got := c.node.getOrLeaseMany(watching, asked)
 	var failed error
 	flights := make([]*flight, len(asking))

@@ -107,7 +107,7 @@ func (c *convoy) fill(ctx context.Context, riders []*rider, offers []offer) {
 
 // fillMany is fillL2 for several keys.
 func (r *region) fillMany(ctx context.Context, key string, fills []l2.Filling) []l2.Outcome {
-	ctx, watched := r.watch(ctx, OpL2Fill, key)
+	ctx, watched := r.begins(ctx, Operation{Kind: OpL2Fill, Key: key, Keys: len(fills)})
 	got := r.node.fillMany(ctx, fills)
 	var failed error
 	for i := range got {

@@ -64,7 +64,7 @@ func (n *Node) invalidateBy(ctx context.Context, region string, keys []keyspace.
 		// later, so that there is no use in queueing it either.
 		return 0, fmt.Errorf("doppio: invalidate: %w", unavailable(err))
 	}
-	op := Operation{Kind: OpL2Invalidate, Region: region}
+	op := Operation{Kind: OpL2Invalidate, Region: region, Keys: len(keys)}
 	if len(keys) == 1 {
 		op.Region, op.Key = keys[0].Region, keys[0].Name
 	}

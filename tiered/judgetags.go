@@ -45,7 +45,7 @@ func (f *flight) judgeTags(ctx context.Context, tags []l2.Tag) (marks []fence.Ma
 		}
 	}
 	if len(ask) > 0 {
-		watching, watched := f.watch(ctx, OpL2Tags, f.key.Name)
+		watching, watched := f.begins(ctx, Operation{Kind: OpL2Tags, Key: f.key.Name, Keys: len(ask)})
 		states, err := f.node.l2.Tags(watching, ask)
 		watched.end(err)
 		if err != nil {
@@ -141,7 +141,7 @@ func (r *region) askTags(ctx context.Context, flights []*flight, replies func(i 
 	if len(ask) == 0 {
 		return
 	}
-	watching, watched := r.watch(ctx, OpL2Tags, "")
+	watching, watched := r.begins(ctx, Operation{Kind: OpL2Tags, Keys: len(ask)})
 	got := r.node.tagsMany(watching, ask)
 	var failed error
 	for i, k := range ask {

@@ -76,7 +76,7 @@ func (f *flight) loadBeside(ctx context.Context, mark fence.Mark) *outcome {
 		f.prior = f.priorHere()
 	}
 	since := f.node.fences.Now()
-	l, first := f.landingLoad(ctx, f.encodes(loadBeside))
+	l, first := f.landingLoad(ctx)
 	out := f.keepBeside(l, mark, since, first)
 	if out.expires != 0 {
 		// Nothing but L1 can answer the callers that come next, and Ristretto
@@ -116,10 +116,10 @@ func (f *flight) keepBeside(l loaded, mark fence.Mark, since int64, first bool) 
 }
 
 // landingLoad is callLoad for a load without a lease; see [landings].
-func (f *flight) landingLoad(ctx context.Context, encode bool) (l loaded, first bool) {
+func (f *flight) landingLoad(ctx context.Context) (l loaded, first bool) {
 	land := f.landings.takeOff(f.key.Hash)
 	defer func() { first = land() }() // also if a function of the caller's panics
-	return f.callLoad(ctx, encode), false
+	return f.callLoad(ctx, loadBeside), false
 }
 
 // loadHolding loads under a lease and stores the value in both tiers. Whatever
@@ -132,7 +132,7 @@ func (f *flight) loadHolding(ctx context.Context, lease l2.Lease) *outcome {
 		}
 	}()
 	for f.prior = f.priorIn(ctx); ; f.prior = nil {
-		o, ok := f.offer(f.callLoad(ctx, true), lease)
+		o, ok := f.offer(f.callLoad(ctx, loadHolding), lease)
 		if !ok {
 			return o.out
 		}
@@ -158,12 +158,16 @@ func (f *flight) brought(l loaded) *outcome {
 // reach the waiters as an error, and a function that ignores its context must
 // not hold them longer than LoadTimeout. (That goroutine then ends when the
 // function does; what it brings is thrown away.)
-func (f *flight) callLoad(ctx context.Context, encode bool) (l loaded) {
+func (f *flight) callLoad(ctx context.Context, do action) (l loaded) {
 	if err := f.standing(); err != nil {
 		return loaded{err: err, encoded: -1}
 	}
 	f.counters.loads.Add(1)
-	ctx, watched := f.watch(ctx, OpLoad, f.key.Name)
+	op := Operation{Kind: OpLoad, Key: f.key.Name, Keys: 1}
+	if do == loadHolding {
+		op.Leased = 1
+	}
+	ctx, watched := f.begins(ctx, op)
 	defer func() {
 		if l.err != nil && !l.absent {
 			f.counters.loadErrors.Add(1)
@@ -184,7 +188,7 @@ func (f *flight) callLoad(ctx context.Context, encode bool) (l loaded) {
 			}
 			ch <- l
 		}()
-		l = f.prepare(ctx, encode)
+		l = f.prepare(ctx, f.encodes(do))
 		returned = true
 	}()
 	select {

@@ -33,7 +33,13 @@ func boxedMany[V any](load func(context.Context, []string) (map[string]V, error)
 // load of each key.
 func (c *convoy) loadFor(ctx context.Context, riders []*rider) []loaded {
 	c.counters.loads.Add(uint64(len(riders)))
-	ctx, watched := c.watch(ctx, OpLoad, c.keyOf(riders))
+	op := Operation{Kind: OpLoad, Key: c.keyOf(riders), Keys: len(riders)}
+	for _, r := range riders {
+		if r.next.do == loadHolding {
+			op.Leased++
+		}
+	}
+	ctx, watched := c.begins(ctx, op)
 	ctx, cancel := context.WithTimeoutCause(ctx, c.loadTimeout, ErrLoadTimeout)
 	defer cancel()
 	defer context.AfterFunc(c.node.ctx, cancel)()

@@ -16,10 +16,17 @@ type span struct {
 	told   func(error)
 }
 
-// watch begins a span. The operation runs under the context that it returns.
+// watch begins the span of an operation on one key, which runs under the context
+// that watch returns.
 func (r *region) watch(ctx context.Context, kind OperationKind, key string) (context.Context, span) {
-	s := span{region: r, kind: kind}
-	ctx, s.told = r.node.observe(ctx, Operation{Kind: kind, Region: r.name, Key: key})
+	return r.begins(ctx, Operation{Kind: kind, Key: key, Keys: 1})
+}
+
+// begins is watch for any operation of the region.
+func (r *region) begins(ctx context.Context, op Operation) (context.Context, span) {
+	s := span{region: r, kind: op.Kind}
+	op.Region = r.name
+	ctx, s.told = r.node.observe(ctx, op)
 	s.began = r.node.fences.Now()
 	return ctx, s
 }

@@ -107,6 +107,66 @@ func TestObserverIsToldOfCallsAndLoads(t *testing.T) {
 	})
 }
 
+// The observer is told how many keys an operation concerns, and how many of those
+// that are loaded are loaded under their leases.
+func TestObserverIsToldOfNumbers(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		n, o := b.observed(t)
+		r := region(t, n, tiered.Config[int]{Name: "items"})
+		l1Only := region(t, n, tiered.Config[int]{Name: "l1", Mode: tiered.L1Only})
+		load := func(context.Context, string) (int, error) { return 7, nil }
+		loadMany := func(_ context.Context, keys []string) (map[string]int, error) {
+			values := make(map[string]int, len(keys))
+			for _, key := range keys {
+				values[key] = 7
+			}
+			return values, nil
+		}
+		// Nobody has the lease of a key while it is being mutated.
+		during := func(key string, do func()) {
+			if err := r.Mutate(t.Context(), []string{key}, func(context.Context) error { do(); return nil }); err != nil {
+				t.Error(err)
+			}
+		}
+		one := func(r *tiered.Region[int], key string) { _, _ = r.GetOrLoad(t.Context(), key, load) }
+		many := func(keys ...string) { _, _ = r.GetOrLoadMany(t.Context(), keys, loadMany) }
+		steps := []struct {
+			name string
+			do   func()
+			of   tiered.OperationKind
+			want tiered.Operation
+		}{
+			{"a load", func() { one(r, "a") }, tiered.OpLoad, tiered.Operation{Region: "items", Key: "a", Keys: 1, Leased: 1}},
+			{"a load in L1 only", func() { one(l1Only, "a") }, tiered.OpLoad, tiered.Operation{Region: "l1", Key: "a", Keys: 1}},
+			{"a load during a Mutate", func() { during("b", func() { one(r, "b") }) }, tiered.OpLoad, tiered.Operation{Region: "items", Key: "b", Keys: 1}},
+			{"a batch", func() { many("c", "d", "e") }, tiered.OpLoad, tiered.Operation{Region: "items", Keys: 3, Leased: 3}},
+			{"a batch, one in a Mutate", func() { during("f", func() { many("f", "g", "h") }) }, tiered.OpLoad, tiered.Operation{Region: "items", Keys: 3, Leased: 2}},
+			{"a batch of one", func() { many("i") }, tiered.OpLoad, tiered.Operation{Region: "items", Key: "i", Keys: 1, Leased: 1}},
+			{"the look of a batch", func() { many("j", "k") }, tiered.OpL2Get, tiered.Operation{Region: "items", Keys: 2}},
+			{"the leases of a batch", func() { many("l", "m") }, tiered.OpL2Lease, tiered.Operation{Region: "items", Keys: 2}},
+			{"the fill of a batch", func() { many("n", "o") }, tiered.OpL2Fill, tiered.Operation{Region: "items", Keys: 2}},
+			{"SetMany", func() { _ = r.SetMany(t.Context(), map[string]int{"p": 1, "q": 2}) }, tiered.OpL2Set, tiered.Operation{Region: "items", Keys: 2}},
+			{"Delete", func() { _ = r.Delete(t.Context(), "r", "s") }, tiered.OpL2Invalidate, tiered.Operation{Region: "items", Keys: 2}},
+			{"InvalidateTags", func() { _ = n.InvalidateTags(t.Context(), "t", "u") }, tiered.OpL2Invalidate, tiered.Operation{Keys: 2}},
+			{"Clear", func() { _ = r.Clear(t.Context()) }, tiered.OpL2Invalidate, tiered.Operation{Region: "items"}},
+		}
+		for _, step := range steps {
+			step.do()
+			synctest.Wait()
+			var got []tiered.Operation
+			for _, op := range o.began {
+				if op.Kind == step.of {
+					got = append(got, op)
+				}
+			}
+			o.told(t)
+			if step.want.Kind = step.of; !slices.Equal(got, []tiered.Operation{step.want}) {
+				t.Errorf("%s: told of\n%+v, want\n%+v", step.name, got, step.want)
+			}
+		}
+	})
+}
+
 // The context that the observer returns is what the load runs under: a span
 // begun there is the parent of those that the load begins.
 func TestObserversContextReachesTheLoad(t *testing.T) {

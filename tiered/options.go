@@ -93,6 +93,13 @@ type Operation struct {
 	Kind   OperationKind
 	Region string // empty for a call that concerns several regions
 	Key    string // empty for a call that concerns several keys
+	Keys   int    // how many keys it concerns, or tags it asks for or invalidates; 0 for all keys of a region
+	// Leased is how many of the keys of an OpLoad are loaded under their leases:
+	// nobody else in the fleet loads them meanwhile. The others are loaded without
+	// one, by each instance for itself: Redis cannot be used for them now, or must not
+	// keep what is loaded (the region lives in L1 only, an invalidation is pending, a
+	// Mutate is under way).
+	Leased int
 }
 
 // OperationKind says what an [Operation] does.

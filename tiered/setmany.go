@@ -106,7 +106,7 @@ func (r *region) beginMany(ctx context.Context, writes []*write) []l2.Begun {
 	for i, w := range writes {
 		keys[i], tokens[i] = w.key, l2.NewToken()
 	}
-	ctx, watched := r.watch(ctx, OpL2Set, only(writes))
+	ctx, watched := r.begins(ctx, Operation{Kind: OpL2Set, Key: only(writes), Keys: len(writes)})
 	begun := r.begin(ctx, keys, tokens)
 	var failed error
 	for i := range begun {
