@@ -115,7 +115,6 @@ func (d *doppio) note(done []wire.Invalidation) []wire.Invalidation {
 	defer d.queue.mu.Unlock()
 	for i := range done {
 		if done[i].Pending {
-			d.waiting(true)
 			d.queue.queued = append(d.queue.queued, done[i])
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -29,12 +28,10 @@ type doppio struct {
 	notes   recorder // loads
 	errors  atomic.Uint64
 	queue   pending
-	pended  atomic.Int64 // when something was pending last
 }
 
 func openDoppio(ctx context.Context, s *wire.Settings, client *redis.Client, p *plan, o origin) (*doppio, error) {
 	d := &doppio{origin: o, plan: p, id: s.ID}
-	d.pended.Store(-int64(doubt))
 	var err error
 	if d.stones, err = newStones(client); err != nil {
 		return nil, err
@@ -89,17 +86,16 @@ func (d *doppio) fetchMany(ctx context.Context, names []string) (map[string]Item
 	keys := make([]uint32, len(names))
 	loads := make([]wire.Load, len(names))
 	items := make(map[string]Item, len(names))
+	t := traceOf(ctx)
+	lease, held := leasedSince(ctx)
 	for i, name := range names {
 		var err error
 		if keys[i], err = keyOf(name); err != nil {
 			return nil, err
 		}
 		number := d.number()
-		lease, alone := traceOf(ctx).loading(name, number)
-		if !alone && d.doubtful() {
-			lease = 0
-		}
-		l := wire.Load{System: wire.Doppio, Key: keys[i], Held: lease != 0, Many: !alone, Lease: lease, Begin: wire.Now()}
+		t.loading(name, number)
+		l := wire.Load{System: wire.Doppio, Key: keys[i], Held: held, Many: len(names) > 1, Lease: lease, Begin: wire.Now()}
 		loads[i], items[name] = l, Item{Load: number, Apart: !l.Held, Body: body}
 	}
 	versions, err := d.origin.versions(ctx, keys...)
@@ -115,25 +111,6 @@ func (d *doppio) fetchMany(ctx context.Context, names []string) (map[string]Item
 		d.notes.loaded(loads[i])
 	}
 	return items, nil
-}
-
-// doubt is how long after an invalidation was seen to be pending it is thought
-// that a load of several keys may still be under way that began before.
-const doubt = time.Second
-
-// doubtful reports whether some of the keys of a call may be loaded without a
-// lease, though others have theirs: those of which an invalidation is pending, or
-// of their whole partition, as after a Clear. An observer is not told which.
-func (d *doppio) doubtful() bool {
-	d.waiting(d.node.Stats().PendingRetries > 0)
-	return wire.Now()-d.pended.Load() < int64(doubt)
-}
-
-// waiting takes note that something is pending now, if it is.
-func (d *doppio) waiting(something bool) {
-	if something {
-		d.pended.Store(wire.Now())
-	}
 }
 
 // number is that of a load.

@@ -59,7 +59,6 @@ func (p *process) batch() *wire.Batch {
 
 func (p *process) sample() wire.Sample {
 	stats := p.doppio.node.Stats()
-	p.doppio.waiting(stats.PendingRetries > 0)
 	s := wire.Sample{
 		At:       wire.Now(),
 		Degraded: stats.Degraded,

@@ -10,50 +10,48 @@ import (
 	"github.com/doppio-cache/doppio/tiered"
 )
 
-type traceKey struct{}
+type (
+	traceKey struct{}
+	heldKey  struct{}
+)
 
 // trace follows a read of Doppio's through its operations. A load and what
 // leads to it run under a context with the values of the call that caused
-// them, so the load finds the trace there, and in it whether Redis has just
-// answered the question for a lease. (A tombstone is such an answer too: the
-// oracle knows when there may be one.)
-//
-// What an operation is about is a key, or all of the call's.
+// them, so the load finds the trace there.
 type trace struct {
-	mu     sync.Mutex
-	leases map[string]int64  // when that was asked which was answered last; 0: an error since. "" for all keys that are not there
-	loads  map[string]uint64 // numbers
+	mu    sync.Mutex
+	asked int64             // when a lease was first asked for; 0: none yet
+	loads map[string]uint64 // numbers
 }
 
-func (t *trace) set(key string, lease int64) {
+// ask notes that leases are asked for. The first time is kept: which of them is that
+// of the lease that is granted in the end is not known, and it was not before this.
+func (t *trace) ask() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if key == "" {
-		clear(t.leases)
+	if t.asked == 0 {
+		t.asked = wire.Now()
 	}
-	if t.leases == nil {
-		t.leases = make(map[string]int64) // not before: most reads are hits in memory
-	}
-	t.leases[key] = lease
 }
 
-// loading notes the number of a key's load that begins, and returns when its
-// lease was asked for; 0 if it has none. Where several were asked for, it may
-// have been for others than this one.
-func (t *trace) loading(key string, load uint64) (lease int64, alone bool) {
+// loading notes the number of a key's load that begins.
+func (t *trace) loading(key string, load uint64) {
 	if t == nil {
-		return 0, true
+		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.loads == nil {
-		t.loads = make(map[string]uint64)
+		t.loads = make(map[string]uint64) // not before: most reads are hits in memory
 	}
 	t.loads[key] = load
-	if lease, alone := t.leases[key]; alone {
-		return lease, true
-	}
-	return t.leases[""], false
+}
+
+// since is when the leases of the call may have been granted at the earliest.
+func (t *trace) since() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.asked
 }
 
 // of are the numbers of the loads of a key, or of all.
@@ -77,6 +75,16 @@ func traceOf(ctx context.Context) *trace {
 	return t
 }
 
+// leasedSince returns when the leases may have been granted under which a load
+// runs, if it runs under those of all its keys. Where only some of the keys have
+// theirs, it is not known which.
+func leasedSince(ctx context.Context) (since int64, held bool) {
+	if held, _ = ctx.Value(heldKey{}).(bool); !held {
+		return 0, false
+	}
+	return traceOf(ctx).since(), true
+}
+
 // observer fills traces in.
 type observer struct{ d *doppio }
 
@@ -87,16 +95,10 @@ func (o observer) Observe(ctx context.Context, op tiered.Operation) (context.Con
 		return ctx, nil
 	}
 	switch op.Kind {
-	case tiered.OpL2Get:
-		t.set(op.Key, 0)
 	case tiered.OpL2Lease:
-		asked := wire.Now()
-		return ctx, func(err error) {
-			if err != nil {
-				asked = 0
-			}
-			t.set(op.Key, asked)
-		}
+		t.ask()
+	case tiered.OpLoad:
+		return context.WithValue(ctx, heldKey{}, op.Leased == op.Keys), nil
 	case tiered.OpL2Fill:
 		return ctx, func(err error) {
 			if err == nil {

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -8,44 +9,25 @@ import (
 	"github.com/doppio-cache/doppio/tiered"
 )
 
-// What an operation on several keys says holds for those that nothing else has
-// been said of since.
+// Fills that fail mark the loads that they were of.
 func TestTrace(t *testing.T) {
 	d := new(doppio)
 	ctx, tr := traced(t.Context())
-	o := observer{d}
-	does := func(kind tiered.OperationKind, key string, err error) {
-		if _, done := o.Observe(ctx, tiered.Operation{Kind: kind, Key: key}); done != nil {
-			done(err)
-		}
+	fails := func(key string) {
+		_, done := observer{d}.Observe(ctx, tiered.Operation{Kind: tiered.OpL2Fill, Key: key})
+		done(errors.New("broken"))
 	}
-	check := func(when, key string, number uint64, leased, alone bool) {
-		t.Helper()
-		lease, only := tr.loading(key, number)
-		if (lease != 0) != leased || only != alone {
-			t.Errorf("%s: lease of %s asked for at %d, alone %v", when, key, lease, only)
-		}
-	}
-	broken := errors.New("broken")
-	check("at the beginning", "a", 1, false, false)
-	does(tiered.OpL2Get, "", nil)
-	does(tiered.OpL2Lease, "", nil)
-	does(tiered.OpL2Lease, "b", broken)
-	check("asked for both, then for b again", "a", 2, true, false)
-	check("asked for both, then for b again", "b", 3, false, true)
-	does(tiered.OpL2Fill, "a", broken)
+	tr.loading("a", 1)
+	tr.loading("a", 2)
+	tr.loading("b", 3)
+	fails("a")
 	if !marked(d, 2) || marked(d, 3) || marked(d, 1) {
 		t.Error("the fill of a that failed marks another load than the last of a")
 	}
-	does(tiered.OpL2Fill, "", broken)
+	fails("")
 	if !marked(d, 3) {
 		t.Error("a fill of several that failed does not mark them")
 	}
-	does(tiered.OpL2Get, "b", nil)
-	does(tiered.OpL2Lease, "b", nil)
-	check("b alone", "b", 4, true, true)
-	does(tiered.OpL2Get, "", nil)
-	check("both are looked for again", "b", 5, false, false)
 }
 
 func marked(d *doppio, load uint64) bool {
@@ -53,20 +35,55 @@ func marked(d *doppio, load uint64) bool {
 	return ok
 }
 
-// A load of several keys is in doubt for a while after something was pending.
-func TestDoubt(t *testing.T) {
+// A load knows whether it holds the leases of all its keys, and when they were
+// asked for, by what the library says of it.
+func TestLeasesAreSeen(t *testing.T) {
 	d := open(t)
-	if d.doubtful() {
-		t.Error("in doubt from the beginning")
+	r := d.regions[wire.Items]
+	look := func(names ...string) (since int64, held bool) {
+		t.Helper()
+		ctx, _ := traced(t.Context())
+		began := wire.Now()
+		loads := 0
+		_, err := r.GetOrLoadMany(ctx, names, func(ctx context.Context, names []string) (map[string]Item, error) {
+			loads++
+			since, held = leasedSince(ctx)
+			return nil, nil
+		})
+		if err != nil || loads != 1 {
+			t.Errorf("%d loads: %v", loads, err)
+		}
+		if held && (since < began || since > wire.Now()) {
+			t.Errorf("asked for at %d, after %d", since, began)
+		}
+		return since, held
 	}
-	d.note([]wire.Invalidation{{Confirmed: true}})
-	if d.doubtful() {
-		t.Error("in doubt for what is confirmed")
+	for _, names := range [][]string{{"k0"}, {"k1", "k2", "k3"}} {
+		if _, held := look(names...); !held {
+			t.Errorf("%v are loaded without their leases", names)
+		}
 	}
-	d.note([]wire.Invalidation{{Pending: true}})
-	if !d.doubtful() {
-		t.Error("not in doubt when something is pending")
+	// Nobody has the lease of a key that is being mutated.
+	err := r.Mutate(t.Context(), []string{"k4"}, func(context.Context) error {
+		for _, names := range [][]string{{"k4"}, {"k4", "k5", "k6"}} {
+			if _, held := look(names...); held {
+				t.Errorf("%v are loaded under their leases, though k4 has none", names)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
+	if since, held := leasedSince(t.Context()); held {
+		t.Errorf("a lease since %d, where nothing is known", since)
+	}
+}
+
+// What is pending is confirmed when the library's queue is empty.
+func TestPending(t *testing.T) {
+	d := new(doppio)
+	d.note([]wire.Invalidation{{Confirmed: true}, {Pending: true}})
 	if got := d.queue.confirmed(func() int { return 1 }); got != nil {
 		t.Errorf("confirmed, while the library has it in its queue: %+v", got)
 	}

@@ -101,7 +101,7 @@ func Markdown(w io.Writer, r *round.Result, command, chart string) {
 	facts(w, r)
 	byFeature(w, r)
 	fmt.Fprint(w, howTo)
-	fmt.Fprintf(w, "\nOf Doppio's reads, %d could be judged by G3: half of all single ones ask where the value came from, and it came from a tier; those of GetMany do in any case. Of its loads, %d were under a lease, as far as the instance could tell, and were judged by G4.\n", d.Ordered, d.Leases)
+	fmt.Fprintf(w, "\nOf Doppio's reads, %d could be judged by G3: half of all single ones ask where the value came from, and it came from a tier; those of GetMany do in any case. Of its loads, %d were under a lease and were judged by G4.\n", d.Ordered, d.Leases)
 	fmt.Fprintf(w, "\nCounted in those phases, and excused: Doppio G3 %d, G4 %d; baseline G3 %d, G4 %d.\n",
 		d.Excused[oracle.Monotonic], d.Excused[oracle.OneLoad], b.Excused[oracle.Monotonic], b.Excused[oracle.OneLoad])
 }

@@ -96,8 +96,8 @@ type Invalidation struct {
 // Load is one key of a call of the origin.
 type Load struct {
 	System System
-	Held   bool // under a lease, as far as the instance can tell; all loads of the baseline count as such
-	Many   bool // by a call that had asked for the leases of several keys
+	Held   bool // under a lease; where only some of the keys of a load have theirs, false for all; all loads of the baseline count as such
+	Many   bool // with other keys
 	Key    uint32
 	Lease  int64 // when the lease was asked for
 	Begin  int64
