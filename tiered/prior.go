@@ -32,7 +32,8 @@ var errStillSo = errors.New("doppio: still so")
 // the value is gone by then, what there is now is loaded.
 //
 // And "unchanged" makes the value no newer than it was: nothing is known of its tags'
-// invalidations, or without Redis of its own, beyond what was known when it was found.
+// invalidations, or of its own unless Redis renews it, beyond what was known when it was
+// found.
 type prior struct {
 	value     any
 	validator Validator
@@ -176,10 +177,13 @@ func (f *flight) unchanged(p *prior, tagged tagged) loaded {
 
 // aged is the mark of what was loaded. Unchanged, it is no newer than it was: otherwise
 // an origin that says so would let an instance that is cut off serve a value for ever,
-// each time as one of just now.
+// each time as one of just now. Nor does it include what was counted since. Redis may
+// have answered at a sequence that includes an invalidation which was not heard here,
+// and with something else than this value (see [flight.aside]): it does not vouch for it.
 func (l *loaded) aged(mark fence.Mark) fence.Mark {
 	if l.was != nil && mark.Generation != 0 {
 		mark.T0 = min(mark.T0, l.was.heard)
+		mark.AsOf = min(mark.AsOf, l.was.mark.AsOf)
 	}
 	return mark
 }
