@@ -3,7 +3,6 @@ package invalidation
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -101,7 +100,8 @@ func (b *Backplane) Close() error {
 // Redis is heard. It is for start-up; it does not turn false again.
 //
 // It returns a [LayoutError] as soon as one is known, [ErrClosed] after Close,
-// and otherwise ctx's error, wrapped with what is missing.
+// and otherwise ctx's error, wrapped with what is missing and, where that is known,
+// why: a *net.OpError, say.
 func (b *Backplane) Ready(ctx context.Context) error {
 	for {
 		changed := b.agreed.changed()
@@ -119,7 +119,8 @@ func (b *Backplane) Ready(ctx context.Context) error {
 		case <-b.ctx.Done():
 			return ErrClosed
 		case <-ctx.Done():
-			return fmt.Errorf("invalidation: not ready: %s: %w", b.State().Reason, ctx.Err())
+			s := b.State()
+			return &waitError{what: "not ready: " + s.Reason, end: ctx.Err(), cause: s.Err}
 		}
 	}
 }
@@ -165,7 +166,8 @@ func (b *Backplane) Pending(hash uint64) bool {
 }
 
 // Drain waits until nothing waits for a retry any more. Otherwise the error
-// says how much does, and wraps ctx's error, or [ErrClosed].
+// says how much does, and why it was not sent, and wraps that and ctx's error, or
+// [ErrClosed].
 func (b *Backplane) Drain(ctx context.Context) error { return b.queue.drain(ctx) }
 
 // Acknowledged notes that this instance's invalidation of keys in partition p

@@ -32,6 +32,8 @@ type prober struct {
 	received uint64 // messages when one was last lost
 
 	problem atomic.Pointer[error] // of the last round, nil if it went well; safe for concurrent use
+	fault   atomic.Pointer[fault] // the last that has become known; safe for concurrent use
+	good    atomic.Int64          // when the last round that went well began; safe for concurrent use
 }
 
 // probed is what the prober remembers of a partition.
@@ -54,6 +56,7 @@ func (p *prober) init(b *Backplane) {
 	p.wake = make(chan struct{}, 1)
 	p.parts = make([]probed, n)
 	p.waiting.Store(int64(n))
+	p.good.Store(unknown)
 }
 
 // soon asks for a probe. It is safe for concurrent use and never blocks.
@@ -128,7 +131,7 @@ func (p *prober) targets(ctx context.Context) ([]target, error) {
 		all[i] = i
 	}
 	if _, ok := p.b.opts.Client.(*redis.Client); ok && !p.split {
-		return []target{{commands: []command{{scopeAll, all}}}}, nil
+		return []target{{name: p.b.address(), commands: []command{{scopeAll, all}}}}, nil
 	}
 	commands := []command{{scope: scopeLayout}}
 	if p.b.agreed.holds(p.b.fences.Now()) {
@@ -138,15 +141,17 @@ func (p *prober) targets(ctx context.Context) ([]target, error) {
 	}
 	c, ok := p.b.opts.Client.(*redis.ClusterClient)
 	if !ok {
-		return []target{{commands: commands}}, nil
+		return []target{{name: p.b.address(), commands: commands}}, nil
 	}
 	type routed struct {
 		targets []target
 		err     error
 	}
 	result := make(chan routed, 1)
+	t0 := p.b.fences.Now()
 	if !p.b.calls.start("route", func() {
 		targets, err := p.route(ctx, c, commands)
+		p.blame(t0, err)
 		result <- routed{targets, err}
 	}) {
 		return nil, errBusy
@@ -157,7 +162,7 @@ func (p *prober) targets(ctx context.Context) ([]target, error) {
 	case r := <-result:
 		return r.targets, r.err
 	case <-timer.C:
-		return nil, fmt.Errorf("find the Cluster's primaries: %w", errLate)
+		return nil, fmt.Errorf("find the Cluster's primaries through %s: %w", p.b.address(), errLate)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -23,6 +23,7 @@ type queue struct {
 	mu    sync.RWMutex
 	parts []waiting
 	idle  chan struct{} // closed while nothing waits
+	err   error         // of the last attempt that failed
 }
 
 // waiting is what waits in one partition.
@@ -225,7 +226,27 @@ func (q *queue) drain(ctx context.Context) error {
 	if keys+partitions == 0 {
 		return nil
 	}
-	return fmt.Errorf("invalidation: %d keys and %d whole partitions wait for Redis's confirmation: %w", keys, partitions, why)
+	what := fmt.Sprintf("%d keys and %d whole partitions wait for Redis's confirmation", keys, partitions)
+	cause := q.cause()
+	if cause != nil {
+		what += " (" + cause.Error() + ")"
+	}
+	return &waitError{what, why, cause}
+}
+
+// cause is why what waits has not been sent: the last attempt's error, and what the
+// prober knows of the way to Redis; nil: nobody has tried yet.
+func (q *queue) cause() error {
+	q.mu.RLock()
+	err := q.err
+	q.mu.RUnlock()
+	var all problems
+	all.add(err)
+	all.add(q.b.prober.cause())
+	if len(all) == 0 {
+		return nil
+	}
+	return all
 }
 
 // batch is what one attempt sends.
@@ -316,9 +337,10 @@ func (q *queue) done(t batch) {
 }
 
 // failed notes that a batch could not be sent, or that its outcome is unknown.
-func (q *queue) failed(t batch, now int64) {
+func (q *queue) failed(t batch, err error, now int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.err = err
 	w := &q.parts[t.partition]
 	w.sending = false
 	w.failures++

@@ -24,7 +24,7 @@ func TestAFailedPartitionWaitsEverLongerUntilItsPrimaryAnswers(t *testing.T) {
 		if more, _ := q.due(0); len(more) > 0 {
 			t.Fatal("a partition is sent twice at the same time")
 		}
-		q.failed(batches[0], 0)
+		q.failed(batches[0], errLate, 0)
 		most := min(firstResend<<i, lastResend)
 		batches, wait := q.due(0)
 		if len(batches) > 0 || wait < most/2 || wait > most {
@@ -34,7 +34,7 @@ func TestAFailedPartitionWaitsEverLongerUntilItsPrimaryAnswers(t *testing.T) {
 		w.next = 0
 	}
 	batches, _ := q.due(0)
-	q.failed(batches[0], 0)
+	q.failed(batches[0], errLate, 0)
 	q.hurry(layout.Partition(k.Hash))
 	if batches, _ := q.due(0); len(batches) != 1 {
 		t.Error("the primary has answered, and the partition still waits")
@@ -161,7 +161,7 @@ func TestKeysAndRegionsTakeTurns(t *testing.T) {
 		if len(batches) != 1 || (len(batches[0].regions) > 0) != whole {
 			t.Fatalf("due are %+v, want regions: %v", batches, whole)
 		}
-		q.failed(batches[0], 0)
+		q.failed(batches[0], errLate, 0)
 	}
 }
 

@@ -59,7 +59,7 @@ func (q *queue) retry(ctx context.Context, t batch) {
 	seq, err := q.send(ctx, t)
 	if err != nil {
 		b.counters.retriesFailed.Add(1)
-		q.failed(t, b.fences.Now())
+		q.failed(t, err, b.fences.Now())
 		return
 	}
 	hashes := make([]uint64, len(t.keys)) // none: the whole partition

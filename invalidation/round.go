@@ -2,7 +2,6 @@ package invalidation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/bits"
 	"time"
@@ -25,7 +24,7 @@ type round struct {
 	behind   []laggard
 	lost     bool // messages are missing that a live subscription should have brought
 	again    bool // another round soon would get further
-	err      error
+	errs     problems
 }
 
 // laggard is a partition whose messages have not all arrived.
@@ -33,6 +32,12 @@ type laggard struct {
 	partition int
 	seq       uint64
 	cause     *counter // of the flush, if they do not arrive
+}
+
+// answered is what has become of the questions to one target.
+type answered struct {
+	target   string
+	outcomes []outcome
 }
 
 // round asks every partition for its sequence and applies the answers as they
@@ -53,14 +58,20 @@ func (p *prober) round(ctx context.Context) (again bool) {
 	for i := range r.before {
 		r.before[i] = b.fences.Last(i)
 	}
-	answers := make(chan []outcome, len(targets))
-	out := 0
+	answers := make(chan answered, len(targets))
+	out := make(map[string]struct{}, len(targets))
 	for _, t := range targets {
 		qs := p.questions(t)
-		if b.calls.start("probe "+t.name, func() { answers <- ask(ctx, b.opts.Client, qs) }) {
-			out++
+		if b.calls.start("probe "+t.name, func() {
+			outcomes := ask(ctx, b.opts.Client, qs)
+			for _, o := range outcomes {
+				p.blame(r.t0, at(t.name, o.err))
+			}
+			answers <- answered{t.name, outcomes}
+		}) {
+			out[t.name] = struct{}{}
 		} else {
-			r.fail(errBusy)
+			r.fail(at(t.name, errBusy))
 		}
 	}
 	if !r.collect(ctx, answers, out) {
@@ -72,35 +83,36 @@ func (p *prober) round(ctx context.Context) (again bool) {
 
 // collect applies answers until all have come or time is up, and settles the
 // laggards. It reports whether ctx is still alive.
-func (r *round) collect(ctx context.Context, answers <-chan []outcome, out int) bool {
+func (r *round) collect(ctx context.Context, answers <-chan answered, out map[string]struct{}) bool {
 	late := time.NewTimer(r.p.timeout)
 	defer late.Stop()
 	underWay := time.NewTimer(time.Hour)
 	defer underWay.Stop()
-	for out > 0 || len(r.behind) > 0 {
+	for len(out) > 0 || len(r.behind) > 0 {
 		select {
 		case <-ctx.Done():
 			return false
-		case outcomes := <-answers:
-			out--
-			for _, o := range outcomes {
+		case a := <-answers:
+			delete(out, a.target)
+			for _, o := range a.outcomes {
+				o.err = at(a.target, o.err)
 				r.take(o)
 			}
 			underWay.Reset(min(maxUnderWay, r.p.b.fences.Bound()/8))
 		case <-underWay.C:
 			r.settle()
 		case <-late.C:
-			if out > 0 {
-				r.fail(errLate)
+			for name := range out {
+				r.fail(at(name, errLate))
 			}
-			out = 0
+			clear(out)
 			answers = nil
 		}
 	}
 	return true
 }
 
-func (r *round) fail(err error) { r.err = errors.Join(r.err, err) }
+func (r *round) fail(err error) { r.errs.add(err) }
 
 func (r *round) take(o outcome) {
 	b := r.p.b
@@ -259,11 +271,12 @@ func (r *round) finish() {
 	if missing > 0 {
 		b.reroute()
 	}
-	if r.err != nil {
-		err := fmt.Errorf("%d of %d partitions not reached: %w", missing, len(p.parts), r.err)
+	if len(r.errs) > 0 {
+		err := fmt.Errorf("%d of %d partitions not reached: %w", missing, len(p.parts), r.errs)
 		p.problem.Store(&err)
 		b.counters.probesFailed.Add(1)
 	} else {
+		p.good.Store(r.t0)
 		p.problem.Store(nil)
 		b.counters.probes.Add(1)
 	}

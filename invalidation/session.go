@@ -18,7 +18,7 @@ type session struct {
 	cancel context.CancelFunc
 	pings  chan struct{}
 	ended  chan struct{} // closed when receive has returned
-	why    string        // why it has; read after ended is closed
+	why    error         // why it has; read after ended is closed
 
 	heard atomic.Int64 // when something came last or, without a subscription, when it was lost
 	since atomic.Int64 // when the subscription was confirmed; unknown while there is none
@@ -77,7 +77,7 @@ func (n *session) receive() {
 		// go-redis asserts the types in a reply. What a broken proxy sends
 		// must not take the process down.
 		if r := recover(); r != nil {
-			n.why = fmt.Sprintf("panic in Receive: %v", r)
+			n.why = fmt.Errorf("panic in Receive: %v", r)
 			n.unsubscribed()
 		}
 	}()
@@ -96,12 +96,11 @@ func (n *session) receive() {
 			return // abandoned: that is the error
 		}
 		n.unsubscribed()
-		problem := err.Error()
-		n.s.problem.Store(&problem)
+		n.s.problem.Store(&err)
 		n.s.b.ProbeNow()
 		var reply redis.Error
 		if errors.As(err, &reply) || errors.Is(err, redis.ErrClosed) {
-			n.why = problem
+			n.why = err
 			return
 		}
 		failures++
@@ -122,7 +121,7 @@ func (n *session) take(v any) bool {
 		n.s.b.ProbeNow()
 		if v.Kind != "subscribe" {
 			// "unsubscribe", which we never send: the server has ended it.
-			n.why = v.Kind + " by the server"
+			n.why = errors.New(v.Kind + " by the server")
 			n.unsubscribed()
 			return false
 		}

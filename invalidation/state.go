@@ -29,6 +29,7 @@ type State struct {
 	Degraded bool   // Cause is not CauseNone
 	Cause    Cause  // for programs
 	Reason   string // for people; empty if not degraded
+	Err      error  // what is behind it, for errors.Is and As; nil if that is not known. Reason has its text
 }
 
 // State is the present state.
@@ -39,41 +40,43 @@ func (b *Backplane) State() State {
 		s.Ready = true
 	default:
 	}
-	s.Cause, s.Reason = b.diagnose(s.Ready)
+	s.Cause, s.Reason, s.Err = b.diagnose(s.Ready)
 	s.Degraded = s.Cause != CauseNone
 	return s
 }
 
-func (b *Backplane) diagnose(ready bool) (Cause, string) {
+func (b *Backplane) diagnose(ready bool) (Cause, string, error) {
 	if e := b.agreed.conflict.Load(); e != nil {
-		return CauseLayout, e.Error()
+		return CauseLayout, e.Error(), e
 	}
 	missing := b.unconfirmed()
-	problem := b.prober.problem.Load()
+	problem := b.prober.cause()
 	if missing > 0 && (ready || problem != nil) {
 		reason := fmt.Sprintf("%d of %d partitions not confirmed within %v", missing, len(b.epochs), b.fences.Bound())
 		if problem != nil {
-			reason += ": " + (*problem).Error()
+			reason += ": " + problem.Error()
 		}
-		return CauseUnconfirmed, reason
+		return CauseUnconfirmed, reason, problem
 	}
 	if _, live := b.subscriber.since(); !live {
 		reason := "no subscription to " + b.subscriber.channel
-		if problem := b.subscriber.problem.Load(); problem != nil {
-			reason += ": " + *problem
+		var problem error
+		if p := b.subscriber.problem.Load(); p != nil {
+			problem = *p
+			reason += ": " + problem.Error()
 		}
 		// One that is back before the next probe was hardly away.
 		if lost := time.Duration(b.fences.Now() - b.subscriber.lostAt.Load()); lost > max(b.prober.every, unremarkable) {
-			return CauseSubscription, reason
+			return CauseSubscription, reason, problem
 		}
 		if !ready {
-			return CauseStarting, reason
+			return CauseStarting, reason, problem
 		}
 	}
 	if !ready {
-		return CauseStarting, fmt.Sprintf("%d of %d partitions not confirmed since the subscription began", b.prober.waiting.Load(), len(b.epochs))
+		return CauseStarting, fmt.Sprintf("%d of %d partitions not confirmed since the subscription began", b.prober.waiting.Load(), len(b.epochs)), nil
 	}
-	return CauseNone, ""
+	return CauseNone, "", nil
 }
 
 // unconfirmed is the number of partitions without a lease within the bound.
@@ -90,7 +93,8 @@ func (b *Backplane) unconfirmed() (n int) {
 func (b *Backplane) stateMayHaveChanged() { kick(b.changed) }
 
 // report logs and hands on changes of the state. A lease that runs out is
-// noticed at the end of the next round of probes.
+// noticed at the end of the next round of probes. Why Redis is not reached is often
+// known only after it was found that it is not, and then logged too.
 func (b *Backplane) report(ctx context.Context) {
 	last := State{Degraded: true, Cause: CauseStarting}
 	for {
@@ -100,12 +104,13 @@ func (b *Backplane) report(ctx context.Context) {
 		case <-b.changed:
 		}
 		s := b.State()
-		if s.Ready == last.Ready && s.Cause == last.Cause {
-			continue // reasons differ in details with every attempt
+		changed := s.Ready != last.Ready || s.Cause != last.Cause // reasons differ in details with every attempt
+		if !changed && (s.Cause != CauseUnconfirmed || explains(last.Err) || !explains(s.Err)) {
+			continue
 		}
 		b.logState(ctx, s)
 		last = s
-		if b.opts.OnState != nil {
+		if changed && b.opts.OnState != nil {
 			b.opts.OnState(s)
 		}
 	}

@@ -26,6 +26,8 @@ const (
 	rarely      = 10 * time.Second
 )
 
+var errSilent = errors.New("silent")
+
 // subscriber keeps one subscription alive. It is the watchdog: go-redis does
 // not notice a connection that is dead without having been closed, and both
 // its Receive and its Ping can hang in a dial while they hold the lock that
@@ -40,10 +42,10 @@ type subscriber struct {
 	connect time.Duration // the same, while it has no subscription yet
 
 	current  atomic.Pointer[session]
-	running  atomic.Int64           // sessions that have not ended, abandoned ones included
-	recycles chan string            // ask for a new session, and why
-	lostAt   atomic.Int64           // since when there is no subscription; on the fences' clock
-	problem  atomic.Pointer[string] // why the last one ended
+	running  atomic.Int64          // sessions that have not ended, abandoned ones included
+	recycles chan string           // ask for a new session, and why
+	lostAt   atomic.Int64          // since when there is no subscription; on the fences' clock
+	problem  atomic.Pointer[error] // why the last one ended
 }
 
 func (s *subscriber) init(b *Backplane) {
@@ -104,7 +106,7 @@ func (s *subscriber) loop(ctx context.Context) {
 }
 
 // watch returns when the session is to be given up, and why.
-func (s *subscriber) watch(ctx context.Context, n *session) (why string) {
+func (s *subscriber) watch(ctx context.Context, n *session) (why error) {
 	tick := time.NewTicker(s.every)
 	defer tick.Stop()
 	// A single look is not enough: after a pause of this process the clock
@@ -112,11 +114,11 @@ func (s *subscriber) watch(ctx context.Context, n *session) (why string) {
 	for strikes := 0; strikes < 2; {
 		select {
 		case <-ctx.Done():
-			return "closed"
+			return ErrClosed
 		case <-n.ended:
 			return n.why
 		case why := <-s.recycles:
-			return why
+			return errors.New(why)
 		case <-tick.C:
 		}
 		limit := s.connect
@@ -130,7 +132,7 @@ func (s *subscriber) watch(ctx context.Context, n *session) (why string) {
 			strikes = 0
 		}
 	}
-	return "silent"
+	return errSilent
 }
 
 // abandon ends a session without waiting for it, and returns how long it had

@@ -171,7 +171,8 @@ func (n *Node) settle(ctx context.Context) error {
 // Ready waits until the node hears invalidations, so that a service starts with a
 // cache that it may use. (It loads nothing: see [Region.Warm].) It is for start-up,
 // not for a readiness probe: a node that is not ready answers all the same, only
-// slower. Its error wraps ctx's and says what is missing; it is [ErrClosed] if the
+// slower. Its error wraps ctx's, says what is missing, and wraps why, as far as that is
+// known: a *net.OpError if Redis cannot be reached. It is [ErrClosed] if the
 // node is closed meanwhile, and [ErrLayout], at once, if other instances use another
 // layout.
 func (n *Node) Ready(ctx context.Context) error {
@@ -183,7 +184,16 @@ func (n *Node) Ready(ctx context.Context) error {
 	case n.backplane == nil:
 		return nil
 	}
-	return named(n.backplane.Ready(ctx))
+	switch err := n.backplane.Ready(ctx); {
+	case err == nil:
+		return nil
+	case errors.Is(err, invalidation.ErrClosed):
+		return ErrClosed
+	case errors.Is(err, invalidation.ErrLayout):
+		return named(err)
+	default:
+		return fmt.Errorf("doppio: %w", err)
+	}
 }
 
 // Ref names a key of a region for [Node.Delete]. Neither is checked before it
@@ -227,7 +237,8 @@ func (n *Node) Close() error {
 // Shutdown takes no new loads and Sets, waits until those that are running, and the
 // Mutates, have ended and Redis has confirmed all queued invalidations, then closes
 // the node. If ctx ends before, the node is closed all the same, what is queued is
-// lost, and the error says how much. It is idempotent.
+// lost, and the error says how much, and wraps ctx's and why Redis has not confirmed it,
+// as far as that is known. It is idempotent.
 func (n *Node) Shutdown(ctx context.Context) error {
 	if n == nil {
 		return errNilNode
@@ -253,7 +264,9 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		}
 	}
 	if n.backplane != nil {
-		errs = append(errs, n.backplane.Drain(ctx))
+		if err := n.backplane.Drain(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("doppio: shutdown: %w", err))
+		}
 	}
 	return errors.Join(append(errs, n.Close())...)
 }

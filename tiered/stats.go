@@ -113,6 +113,9 @@ func (n *Node) Stats() Stats {
 	s.Degraded, s.DegradedReason = b.State.Degraded, b.State.Reason
 	if !n.l2.Up() {
 		s.Degraded, s.DegradedReason = true, "Redis does not answer"
+		if b.State.Reason != "" {
+			s.DegradedReason += ": " + b.State.Reason
+		}
 	}
 	return s
 }
