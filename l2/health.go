@@ -95,9 +95,9 @@ func (h *health) notify() {
 				return
 			}
 			if e.up {
-				s.log.Info("redis is available again", "prefix", s.layout.Prefix())
+				s.log.Info("redis is available again")
 			} else {
-				s.log.Warn("redis is unavailable", "prefix", s.layout.Prefix(), "cause", e.cause)
+				s.log.Warn("redis is unavailable", "cause", e.cause)
 			}
 			if s.opts.OnState != nil {
 				s.opts.OnState(e.up, e.cause)

@@ -49,7 +49,8 @@ type Options struct {
 	// Announcer encodes invalidations. Required.
 	Announcer Announcer
 
-	// Logger gets changes of state, never lines per call. Required.
+	// Logger gets changes of state, never lines per call; it should say whose they are.
+	// Required.
 	Logger *slog.Logger
 
 	// OnState, if set, is called when Redis is found to be down (cause says why)

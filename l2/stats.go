@@ -58,7 +58,7 @@ func (s *Store) sawUnreadable(err error) {
 	for i, kind := range unreadableKinds {
 		if errors.Is(err, kind) && s.logged[i].CompareAndSwap(false, true) {
 			s.log.Warn("a value in redis cannot be read and counts as absent; further ones like it are only counted",
-				"prefix", s.layout.Prefix(), "reason", err)
+				"reason", err)
 		}
 	}
 }

@@ -18,6 +18,10 @@ import (
 
 var errNilNode = fmt.Errorf("%w: the Node is nil (did Open return an error?)", ErrInvalidOption)
 
+// logName is the attribute that every line of a node's log has: who speaks, and for
+// which application.
+const logName = "doppio"
+
 // Node is this process's part of the cache: it owns the L1, the subscription
 // to invalidations and the probe that makes sure that none was missed. There
 // should be one per process. It is safe for concurrent use.
@@ -75,7 +79,7 @@ func Open(ctx context.Context, opts Options) (*Node, error) {
 	}
 	n := &Node{
 		opts:      opts,
-		log:       opts.Logger,
+		log:       opts.Logger.With(logName, opts.Prefix),
 		layout:    layout,
 		fences:    fence.New(opts.Partitions, opts.MaxStaleness, opts.L1MaxBytes),
 		gate:      newGate(),

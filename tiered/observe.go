@@ -79,6 +79,6 @@ func (n *Node) observerPanicked(op Operation, p any) {
 	if n.observerFailed.Swap(true) {
 		return
 	}
-	n.log.Error("doppio: the Observer panicked; said once, the operation goes on without it",
+	n.log.Error("the Observer panicked; said once, the operation goes on without it",
 		"operation", string(op.Kind), "region", op.Region, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 }

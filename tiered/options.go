@@ -67,7 +67,9 @@ type Options struct {
 	// L2Timeout limits one round trip to Redis, whatever the client's own
 	// settings are. Defaults to 250ms.
 	L2Timeout time.Duration
-	// Logger gets state changes, never a line per request. Defaults to
+	// Logger gets state changes, never a line per request. Each line has the attribute
+	// "doppio" with Prefix as its value, also where several nodes share a logger; what
+	// concerns a region has "region" too. Defaults to
 	// slog.Default().
 	Logger *slog.Logger
 	// Observer is called around L2 calls and loads, never on an L1 hit.

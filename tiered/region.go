@@ -171,6 +171,6 @@ func (r *region) warnOnce(problem string, args ...any) {
 	if _, seen := r.warned.LoadOrStore(problem, struct{}{}); seen {
 		return
 	}
-	r.node.log.Warn("doppio: trouble with a value; said once per region, see Stats for how often",
+	r.node.log.Warn("trouble with a value; said once per region, see Stats for how often",
 		append([]any{slog.String("region", r.name), slog.String("problem", problem)}, args...)...)
 }

@@ -80,9 +80,6 @@ func checkPartitions(n int) error {
 	return nil
 }
 
-// Prefix is the prefix that the layout was made with.
-func (l *Layout) Prefix() string { return l.prefix }
-
 // Partitions is the number of partitions.
 func (l *Layout) Partitions() int { return l.partitions }
 
