@@ -37,8 +37,8 @@ func roundTrip[V any](c Codec, v V) (out V, err error) {
 }
 
 // Cloner returns a function that makes deep copies of values of type V, as
-// tiered's Config.Clone wants one. The error says what of V c cannot carry, as
-// [Check] does. Values of a type without pointers, slices, maps and interfaces in
+// tiered's Config.Clone wants one. The error is an [ErrInvalidOption] and says what of
+// V c cannot carry, as [Check] does. Values of a type without pointers, slices, maps and interfaces in
 // it (strings and time.Time may be) need no more than an assignment and get just
 // that, whatever c is; all others are encoded and decoded, as by [Clone].
 //
@@ -58,17 +58,17 @@ func roundTrip[V any](c Codec, v V) (out V, err error) {
 func Cloner[V any](c Codec) (func(V) V, error) {
 	t := reflect.TypeFor[V]()
 	if isNil(c) {
-		return nil, fmt.Errorf("codec: cloner of %v: %w", t, errNilCodec)
+		return nil, invalid(fmt.Errorf("codec: cloner of %v: %w", t, errNilCodec))
 	}
 	if copiesByAssignment(t) {
 		return func(v V) V { return v }, nil
 	}
 	if err := Check(c, t); err != nil {
-		return nil, fmt.Errorf("codec: cloner of %v: %w", t, err)
+		return nil, invalid(fmt.Errorf("codec: cloner of %v: %w", t, err))
 	}
 	c, err := copying(c)
 	if err != nil {
-		return nil, fmt.Errorf("codec: cloner of %v: %w", t, err)
+		return nil, invalid(fmt.Errorf("codec: cloner of %v: %w", t, err))
 	}
 	return func(v V) V {
 		out, err := roundTrip(c, v)

@@ -70,8 +70,8 @@ func WithLimit(size int) CompressOption {
 // What can be carried and how it is described is decided by inner: [Check] and
 // [Fingerprint] are its. A setting that makes no sense (a nil inner codec, an
 // unknown algorithm, a negative threshold, a limit that is not between 1 byte and
-// 1 GiB) is returned by Check for all types, hence by tiered.New, and by Append
-// and Unmarshal.
+// 1 GiB) is an [ErrInvalidOption] of Check for all types, hence of tiered.New, and of
+// Append and Unmarshal.
 //
 // The result is safe for concurrent use if inner is.
 func Compress(inner Codec, opts ...CompressOption) Codec {
@@ -113,7 +113,7 @@ func (c *compressed) validate() error {
 	if c.limit < 1 || c.limit > maxLimit {
 		bad("the limit is %d, must be between 1 and %d", c.limit, maxLimit)
 	}
-	return errors.Join(errs...)
+	return invalid(errors.Join(errs...))
 }
 
 func isNil(c Codec) bool {

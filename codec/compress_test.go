@@ -312,8 +312,8 @@ func TestCompressSettings(t *testing.T) {
 		Fingerprint(test.c, reflect.TypeFor[order]())
 		_, appended := Encode(test.c, nil, "x")
 		for _, err := range []error{Check(test.c, reflect.TypeFor[string]()), appended, Decode(test.c, []byte{0}, new(string))} {
-			if err == nil || err.Error() != test.want {
-				t.Errorf("got %v, want %s", err, test.want)
+			if !errors.Is(err, ErrInvalidOption) || err.Error() != test.want {
+				t.Errorf("got %v, want %s, which is an ErrInvalidOption", err, test.want)
 			}
 		}
 	}

@@ -83,6 +83,13 @@ func TestNewNamesAllProblemsAtOnce(t *testing.T) {
 			func() (error, bool) { return problems(shared, tiered.Config[any]{Name: "x"}) }, []string{"interface"}},
 		{"value that is a channel",
 			func() (error, bool) { return problems(shared, tiered.Config[chan int]{Name: "x"}) }, []string{"chan"}},
+		{"codec with settings that make no sense",
+			func() (error, bool) {
+				return problems(shared, tiered.Config[int]{Name: "x", Codec: codec.Compress(codec.MsgPack, codec.WithLimit(-1), codec.WithThreshold(-2))})
+			}, []string{"the limit is -1", "the threshold is negative (-2)"}},
+		{"sliding life that is neither long nor short enough",
+			ask(shared, cfg{Name: "x", TTL: time.Millisecond, SlidingTTL: 2 * time.Millisecond}),
+			[]string{"SlidingTTL is shorter than 100ms", "SlidingTTL (2ms) is not shorter than TTL (1ms)"}},
 		{"value that the codec does not know",
 			func() (error, bool) { return problems(shared, tiered.Config[int]{Name: "x", Codec: codec.Raw}) }, []string{"raw"}},
 		{"value and settings",
@@ -94,6 +101,9 @@ func TestNewNamesAllProblemsAtOnce(t *testing.T) {
 			err, region := tt.new()
 			if err == nil {
 				t.Fatal("no error")
+			}
+			if !errors.Is(err, tiered.ErrInvalidOption) {
+				t.Errorf("%v is no ErrInvalidOption", err)
 			}
 			if region {
 				t.Error("an error came with a region")
@@ -166,7 +176,7 @@ func TestARegionIsDeclaredOncePerNode(t *testing.T) {
 		t.Fatal("a negative TTL was not refused")
 	}
 	region(t, n, tiered.Config[int]{Name: "items"}) // what was refused is not declared
-	if _, err := tiered.New(n, tiered.Config[string]{Name: "items"}); err == nil || !strings.Contains(err.Error(), `"items" is declared already`) {
+	if _, err := tiered.New(n, tiered.Config[string]{Name: "items"}); !errors.Is(err, tiered.ErrInvalidOption) || !strings.Contains(err.Error(), `"items" is declared already`) {
 		t.Errorf("got %v for a second region of the name", err)
 	}
 	region(t, other, tiered.Config[string]{Name: "items"})

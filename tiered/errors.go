@@ -33,8 +33,10 @@ var (
 	// ErrInvalidTag says that a tag is empty or longer than [MaxTagBytes], or
 	// that there are more than [MaxTags] of them.
 	ErrInvalidTag = errors.New("doppio: invalid tag")
-	// ErrInvalidOption says that an [Option] makes no sense for the call, or that a
-	// function or receiver that the call needs is nil.
+	// ErrInvalidOption says that a setting makes no sense: one of [Options], of a
+	// [Config], a [Coalescing] or a [Warming], or an [Option] for its call; or that a
+	// function or receiver that the call needs is nil. What is wrong is named all at
+	// once.
 	ErrInvalidOption = errors.New("doppio: invalid option")
 	// ErrLoadTimeout says that a load took longer than Config.LoadTimeout. It
 	// is a [context.DeadlineExceeded] too.

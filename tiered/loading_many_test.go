@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -136,11 +137,20 @@ func TestBindManyWithoutFunctionsOrSense(t *testing.T) {
 		"too long":      tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: tiered.DefaultLoadTimeout}),
 		"no wait":       tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxBatch: 7}),
 	} {
-		if _, err := l.Get(t.Context(), 1); err == nil {
-			t.Errorf("%s: Get", name)
+		if _, err := l.Get(t.Context(), 1); !errors.Is(err, tiered.ErrInvalidOption) {
+			t.Errorf("%s: Get: %v", name, err)
 		}
-		if _, err := l.GetMany(t.Context(), []int{1}); err == nil {
-			t.Errorf("%s: GetMany", name)
+		if _, err := l.GetMany(t.Context(), []int{1}); !errors.Is(err, tiered.ErrInvalidOption) {
+			t.Errorf("%s: GetMany: %v", name, err)
+		}
+		if _, err := l.Warm(t.Context(), slices.Values([]int{1}), tiered.Warming{}); !errors.Is(err, tiered.ErrInvalidOption) {
+			t.Errorf("%s: Warm: %v", name, err)
+		}
+	}
+	_, err := tiered.BindMany[int, string](r, strconv.Itoa, nil, tiered.Coalescing{MaxWait: -1, MaxBatch: -2}).Get(t.Context(), 1)
+	for _, want := range []string{"load function is nil", "MaxWait is negative", "MaxBatch is negative (-2)"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
 		}
 	}
 	var none *tiered.Loading[int, string]

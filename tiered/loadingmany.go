@@ -30,19 +30,26 @@ type Coalescing struct {
 	MaxBatch int
 }
 
-// problem is what is wrong with it; limit is the region's LoadTimeout, or 0.
-func (c Coalescing) problem(limit time.Duration) error {
-	switch {
-	case c.MaxWait < 0:
-		return fmt.Errorf("doppio: Coalescing.MaxWait is negative (%v)", c.MaxWait)
-	case c.MaxBatch < 0:
-		return fmt.Errorf("doppio: Coalescing.MaxBatch is negative (%d)", c.MaxBatch)
-	case limit > 0 && c.MaxWait >= limit:
-		return fmt.Errorf("doppio: Coalescing.MaxWait (%v) is not shorter than LoadTimeout (%v)", c.MaxWait, limit)
-	case c.MaxWait == 0 && c.MaxBatch != 0:
-		return errors.New("doppio: Coalescing.MaxBatch is set, but MaxWait is 0")
+// validate names all problems at once; limit is the region's LoadTimeout, or 0.
+func (c Coalescing) validate(limit time.Duration) error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.MaxWait < 0 {
+		bad("MaxWait is negative (%v)", c.MaxWait)
 	}
-	return nil
+	if c.MaxBatch < 0 {
+		bad("MaxBatch is negative (%d)", c.MaxBatch)
+	}
+	if limit > 0 && c.MaxWait >= limit {
+		bad("MaxWait (%v) is not shorter than LoadTimeout (%v)", c.MaxWait, limit)
+	}
+	if c.MaxWait == 0 && c.MaxBatch > 0 {
+		bad("MaxBatch is set, but MaxWait is 0")
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: Coalescing: %w", ErrInvalidOption, errors.Join(errs...))
 }
 
 // BindMany is [Bind] for a load function for several keys, as [Region.GetOrLoadMany]
@@ -51,15 +58,16 @@ func (c Coalescing) problem(limit time.Duration) error {
 // one call, as a dataloader does. Each miss still is a load of its own to all
 // others: it has its own lease, and Gets of the same key share it.
 //
-// A nil load function, and a Coalescing that makes no sense, are errors of every Get
-// that L1 does not answer; a nil key function is one of every Get.
+// A nil load function, and a Coalescing that makes no sense, are an [ErrInvalidOption]
+// of every Get that L1 does not answer; a nil key function is one of every Get.
 func BindMany[K comparable, V any](r *Region[V], key func(K) string, load func(context.Context, []K) (map[K]V, error), coalescing Coalescing) *Loading[K, V] {
 	var limit time.Duration
 	if r != nil {
 		limit = r.core.loadTimeout
 	}
-	l := &Loading[K, V]{region: r, key: key, many: load, bad: coalescing.problem(limit)}
+	l := &Loading[K, V]{region: r, key: key, many: load, bad: coalescing.validate(limit)}
 	if load == nil {
+		l.bad = errors.Join(l.bad, errNilLoad)
 		return l
 	}
 	l.load = l.loadOne

@@ -63,7 +63,7 @@ type Node struct {
 }
 
 // Open joins this process to the cache. Options are checked all at once; the
-// error joins all problems. Redis being down is no error: the node starts
+// error joins all problems, and is an [ErrInvalidOption]. Redis being down is no error: the node starts
 // degraded and recovers by itself. ctx bounds Open itself, not the node's life.
 //
 // The node has goroutines and a Redis subscription until [Node.Shutdown] or
@@ -71,8 +71,8 @@ type Node struct {
 func Open(ctx context.Context, opts Options) (*Node, error) {
 	opts = opts.withDefaults()
 	layout, layoutErr := keyspace.New(opts.Prefix, opts.Partitions)
-	if err := errors.Join(opts.validate(), layoutErr); err != nil {
-		return nil, fmt.Errorf("doppio: invalid options: %w", errors.Join(err, clientProblem(&opts)))
+	if err := errors.Join(opts.validate(), layoutErr, clientProblem(&opts)); err != nil {
+		return nil, fmt.Errorf("%w: Options: %w", ErrInvalidOption, err)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("doppio: open: %w", err)
@@ -97,7 +97,7 @@ func Open(ctx context.Context, opts Options) (*Node, error) {
 	return n, nil
 }
 
-// clientProblem adds what is wrong with the client to other problems.
+// clientProblem is what is wrong with the client, if there is one.
 func clientProblem(opts *Options) error {
 	if opts.Local || isNil(opts.Redis) {
 		return nil
@@ -302,7 +302,7 @@ func (n *Node) declare(r *region) error {
 		return ErrClosed
 	}
 	if _, taken := n.regions[r.name]; taken {
-		return fmt.Errorf("doppio: region %q is declared already", r.name)
+		return fmt.Errorf("%w: region %q is declared already", ErrInvalidOption, r.name)
 	}
 	n.regions[r.name] = r
 	if r.originLag > 0 {

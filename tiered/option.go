@@ -1,6 +1,7 @@
 package tiered
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -78,39 +79,60 @@ type call struct {
 	asks   bool // the load can ask about a prior value
 }
 
-// resolve folds options into a call. It keeps no pointer that is in them: then
-// neither the caller's slice nor what it points to need move to the heap, and a
-// call with options that L1 answers allocates nothing.
-func resolve(op operation, mode Mode, opts []Option) (call, error) {
-	var c call
+// resolve folds options into a call, or names all that is wrong with them. It keeps no
+// pointer that is in them: then neither the caller's slice nor what it points to need
+// move to the heap, and a call with options that L1 answers allocates nothing.
+func resolve(op operation, mode Mode, opts []Option) (c call, err error) {
 	for i := range opts {
 		o := &opts[i]
-		switch {
-		case o.kind == optTTL && op&(opGetOrLoad|opSet) != 0:
-			if o.ttl <= 0 {
-				return c, fmt.Errorf("%w: WithTTL(%v) is not positive", ErrInvalidOption, o.ttl)
-			}
+		if problem := o.problem(op, mode); problem != nil {
+			err = errors.Join(err, fmt.Errorf("%w: %w", ErrInvalidOption, problem))
+			continue
+		}
+		switch o.kind {
+		case optTTL:
 			c.ttl = o.ttl
-		case o.kind == optInfo && op&(opGet|opGetOrLoad) != 0:
-			if o.info == nil {
-				return c, fmt.Errorf("%w: WithInfo(nil)", ErrInvalidOption)
-			}
-		case o.kind == optBypassL1 && op&(opGet|opGetOrLoad) != 0:
-			if mode == L1Only {
-				return c, fmt.Errorf("%w: BypassL1 for a region that lives in L1 only", ErrInvalidOption)
-			}
+		case optBypassL1:
 			c.bypass = true
-		case o.kind == optForceLoad && op == opGetOrLoad:
+		case optForceLoad:
 			c.force = true
-		case o.kind == optTags && op&(opGetOrLoad|opSet) != 0:
-			if err := checkTags(o.tags); err != nil {
-				return c, fmt.Errorf("%w: WithTags: %w", ErrInvalidOption, err)
-			}
-		default:
-			return c, fmt.Errorf("%w: %s cannot be used with %s", ErrInvalidOption, o.kind, op)
+		case optInfo, optTags: // see infoOf and tagsOf
 		}
 	}
-	return c, nil
+	return c, err
+}
+
+// problem is what is wrong with an option of a call; nil: nothing.
+func (o *Option) problem(op operation, mode Mode) error {
+	switch {
+	case o.kind.uses()&op == 0:
+		return fmt.Errorf("%s cannot be used with %s", o.kind, op)
+	case o.kind == optTTL && o.ttl <= 0:
+		return fmt.Errorf("WithTTL(%v) is not positive", o.ttl)
+	case o.kind == optInfo && o.info == nil:
+		return errors.New("WithInfo(nil)")
+	case o.kind == optBypassL1 && mode == L1Only:
+		return errors.New("BypassL1 for a region that lives in L1 only")
+	case o.kind == optTags:
+		if err := checkTags(o.tags); err != nil {
+			return fmt.Errorf("WithTags: %w", err)
+		}
+	}
+	return nil
+}
+
+// uses are the operations that an option is for.
+func (k optionKind) uses() operation {
+	switch k {
+	case optTTL, optTags:
+		return opGetOrLoad | opSet
+	case optInfo, optBypassL1:
+		return opGet | opGetOrLoad
+	case optForceLoad:
+		return opGetOrLoad
+	default:
+		return 0
+	}
 }
 
 // infoOf is where the call wants to be told about its value; nil: nowhere.

@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,9 @@ func TestOpenNamesAllProblemsAtOnce(t *testing.T) {
 				n.Close()
 				t.Fatal("no error")
 			}
+			if !errors.Is(err, ErrInvalidOption) {
+				t.Errorf("%v is no ErrInvalidOption", err)
+			}
 			if n != nil {
 				t.Error("an error came with a node")
 			}
@@ -77,6 +81,15 @@ func TestOptionsThatMakeNoSenseForACallAreErrors(t *testing.T) {
 			if allowed := tt.allows&op != 0; allowed != (err == nil) {
 				t.Errorf("%s with %s: got error %v, want allowed: %v", tt.name, op, err, allowed)
 			}
+			if err != nil && !errors.Is(err, ErrInvalidOption) {
+				t.Errorf("%s with %s: %v is no ErrInvalidOption", tt.name, op, err)
+			}
+		}
+	}
+	_, err := resolve(opGet, L1Only, []Option{WithTTL(-1), BypassL1(), {}})
+	for _, want := range []string{"WithTTL", "BypassL1", "the zero Option"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
 		}
 	}
 }

@@ -28,15 +28,20 @@ func (s *sliding) idle() time.Duration { return s.period + 2*s.step() }
 
 func (cfg *Config[V]) validateSliding() error {
 	ttl := orDefault(cfg.TTL, DefaultTTL)
-	switch {
-	case cfg.SlidingTTL < 0:
-		return fmt.Errorf("SlidingTTL is negative (%v)", cfg.SlidingTTL)
-	case cfg.SlidingTTL > 0 && cfg.SlidingTTL >= ttl:
-		return fmt.Errorf("SlidingTTL (%v) is not shorter than TTL (%v)", cfg.SlidingTTL, ttl)
-	case cfg.SlidingTTL > 0 && cfg.SlidingTTL < minSlidingTTL:
-		return errors.New("SlidingTTL is shorter than " + minSlidingTTL.String() + ", which Redis could not be told often enough")
+	if cfg.SlidingTTL == 0 {
+		return nil
 	}
-	return nil
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if cfg.SlidingTTL < 0 {
+		bad("SlidingTTL is negative (%v)", cfg.SlidingTTL)
+	} else if cfg.SlidingTTL < minSlidingTTL {
+		bad("SlidingTTL is shorter than %v, which Redis could not be told often enough", minSlidingTTL)
+	}
+	if ttl >= 0 && cfg.SlidingTTL >= ttl {
+		bad("SlidingTTL (%v) is not shorter than TTL (%v)", cfg.SlidingTTL, ttl)
+	}
+	return errors.Join(errs...)
 }
 
 // minSlidingTTL bounds the writes for a value that is read all the time.

@@ -26,14 +26,14 @@ type Region[V any] struct {
 var _ Cache[int] = (*Region[int])(nil)
 
 // New declares a region: one kind of value, with its own name, lives and codec.
-// A name is declared once per node. The error joins all that is wrong with cfg;
-// in particular New refuses a V that the codec cannot carry faithfully.
+// A name is declared once per node. The error joins all that is wrong with cfg, and is
+// an [ErrInvalidOption]; in particular New refuses a V that the codec cannot carry faithfully.
 func New[V any](n *Node, cfg Config[V]) (*Region[V], error) {
 	if n == nil {
 		return nil, errNilNode
 	}
 	if err := cfg.validate(&n.opts); err != nil {
-		return nil, fmt.Errorf("doppio: invalid config of region %q: %w", cfg.Name, err)
+		return nil, fmt.Errorf("%w: Config of region %q: %w", ErrInvalidOption, cfg.Name, err)
 	}
 	cfg = cfg.withDefaults(&n.opts)
 	core := &region{

@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -36,14 +37,16 @@ type Warming struct {
 	Progress func(Warmed)
 }
 
-func (w *Warming) problems() (errs []error) {
+// validate names all problems at once.
+func (w *Warming) validate() error {
+	var errs []error
 	if w.Batch < 0 {
 		errs = append(errs, fmt.Errorf("Warming.Batch is negative (%d)", w.Batch))
 	}
 	if w.Concurrency < 0 {
 		errs = append(errs, fmt.Errorf("Warming.Concurrency is negative (%d)", w.Concurrency))
 	}
-	return errs
+	return errors.Join(errs...)
 }
 
 // Warmed is what has become of the keys of a Warm. Keys is the sum of the others.
@@ -99,7 +102,7 @@ func (w *Warmed) add(more Warmed) {
 // matter, the most important ones first. When Warm returns, L1 has taken what it takes.
 //
 // Options are those of GetOrLoadMany: values get the tags and the life that are
-// given here. Settings that make no sense are errors, all of them at once.
+// given here. Settings that make no sense are an [ErrInvalidOption], all of them at once.
 func (r *Region[V]) Warm(ctx context.Context, keys iter.Seq[string], load func(ctx context.Context, keys []string) (map[string]V, error), w Warming, opts ...Option) (Warmed, error) {
 	if r == nil {
 		return Warmed{}, errNilRegion

@@ -32,16 +32,16 @@ type warmedBatch struct {
 }
 
 func newWarmup(ctx context.Context, r *region, w Warming, opts []Option, loads, iterates bool) (*warmup, error) {
-	errs := w.problems()
+	errs := []error{w.validate()}
 	if !iterates {
 		errs = append(errs, errors.New("the iterator is nil"))
 	}
 	if !loads {
-		errs = append(errs, errNilLoad)
+		errs = append(errs, errors.New("the load function is nil"))
 	}
 	c, err := resolveMany(opGetOrLoad, r, opts)
 	if err = errors.Join(append(errs, err)...); err != nil {
-		return nil, fmt.Errorf("doppio: warm-up of region %s: %w", r.name, err)
+		return nil, fmt.Errorf("%w: warm-up of region %s: %w", ErrInvalidOption, r.name, err)
 	}
 	w.Batch, w.Concurrency = orDefault(w.Batch, DefaultWarmBatch), orDefault(w.Concurrency, DefaultWarmConcurrency)
 	return &warmup{

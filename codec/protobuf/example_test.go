@@ -52,7 +52,7 @@ func Example() {
 	// Output:
 	// dark
 	// dark
-	// doppio: invalid config of region "names": value type: codec: protobuf cannot carry string faithfully: it is no pointer to a generated message
+	// doppio: invalid option: Config of region "names": value type: codec: protobuf cannot carry string faithfully: it is no pointer to a generated message
 }
 
 func ExampleCodec() {
