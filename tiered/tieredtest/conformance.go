@@ -11,12 +11,26 @@ import (
 	"github.com/doppio-cache/doppio/tiered"
 )
 
+// ConformanceOption is a setting of [Conformance].
+type ConformanceOption func(*conformance)
+
+type conformance struct{ holdsNothing bool }
+
+// HoldsNothing is for caches that keep no values, such as [tiered.Noop]: what needs
+// one that was kept is not checked. Defaults to a cache that keeps them.
+func HoldsNothing() ConformanceOption { return func(c *conformance) { c.holdsNothing = true } }
+
 // Conformance checks that what open returns behaves as [tiered.Cache] says. Each
 // subtest opens a cache of its own, which must be empty. It checks nothing that
-// depends on time, and nothing that a cache which holds nothing at all (such as
-// [tiered.Noop]) could not do, unless it is said to hold values.
-func Conformance(t *testing.T, holds bool, open func(t *testing.T) tiered.Cache[string]) {
+// depends on time.
+func Conformance(t *testing.T, open func(t *testing.T) tiered.Cache[string], opts ...ConformanceOption) {
 	t.Helper()
+	var with conformance
+	for _, set := range opts {
+		if set != nil {
+			set(&with)
+		}
+	}
 	suite := []struct {
 		name  string
 		holds bool // only for caches that hold values
@@ -48,7 +62,7 @@ func Conformance(t *testing.T, holds bool, open func(t *testing.T) tiered.Cache[
 		{"concurrent use", false, testConcurrent},
 	}
 	for _, s := range suite {
-		if s.holds && !holds {
+		if s.holds && with.holdsNothing {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) { s.test(t, open(t)) })

@@ -20,20 +20,20 @@ func TestMain(m *testing.M) { redistest.Main(m) }
 
 func TestWhatThereIsConforms(t *testing.T) {
 	t.Run("Cache", func(t *testing.T) {
-		tieredtest.Conformance(t, true, func(t *testing.T) tiered.Cache[string] {
+		tieredtest.Conformance(t, func(t *testing.T) tiered.Cache[string] {
 			return tieredtest.New(t, tiered.Config[string]{})
 		})
 	})
 	t.Run("Guard", func(t *testing.T) {
-		tieredtest.Conformance(t, true, func(t *testing.T) tiered.Cache[string] {
+		tieredtest.Conformance(t, func(t *testing.T) tiered.Cache[string] {
 			return tieredtest.Guard(t, tieredtest.New(t, tiered.Config[string]{}))
 		})
 	})
 	t.Run("Noop", func(t *testing.T) {
-		tieredtest.Conformance(t, false, func(*testing.T) tiered.Cache[string] { return tiered.Noop[string]() })
+		tieredtest.Conformance(t, func(*testing.T) tiered.Cache[string] { return tiered.Noop[string]() }, tieredtest.HoldsNothing())
 	})
 	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
-		tieredtest.Conformance(t, true, func(t *testing.T) tiered.Cache[string] {
+		tieredtest.Conformance(t, func(t *testing.T) tiered.Cache[string] {
 			b.FlushAll(t)
 			n, err := tiered.Open(t.Context(), tiered.Options{
 				Redis: b.Client(t), Prefix: "test", Logger: slog.New(slog.DiscardHandler),
