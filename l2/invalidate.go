@@ -82,8 +82,8 @@ func (s *Store) batches(c *call, out []Invalidated, script func(p int, keys []Ke
 		for keys := out[i].Keys; len(keys) > 0; {
 			n := min(len(keys), maxInvalidated)
 			j := script(out[i].Partition, keys[:n])
-			if len(out) > 1 && !s.bulk.single {
-				j = s.bulk.job(s.bulk.urgent, out[i].Partition, j.script, j.args)
+			if len(out) > 1 {
+				j = s.together(out[i].Partition, j)
 			}
 			jobs = append(jobs, j)
 			owner = append(owner, i)
@@ -104,6 +104,15 @@ func (s *Store) batches(c *call, out []Invalidated, script func(p int, keys []Ke
 			out[i].Seq = 0
 		}
 	}
+}
+
+// together is an urgent job of partition p as one of several: on a Cluster, where
+// each partition has a lane of its own, those of a master share a round trip.
+func (s *Store) together(p int, j job) job {
+	if s.bulk.single {
+		return j
+	}
+	return s.bulk.job(s.bulk.urgent, p, j.script, j.args)
 }
 
 // invalidation is the script that invalidates keys of a partition, some of which
@@ -148,16 +157,16 @@ func (s *Store) InvalidatePartition(ctx context.Context, p int, regions []string
 }
 
 // InvalidateRegion makes all values of a region void, however many there are: one
-// script for each partition, all under way at once. Other instances drop their
-// copies of other regions too, and find them in Redis again. The outcomes, one
-// for each partition, have no Keys.
+// script for each partition, those of a master in one round trip. Other instances
+// drop their copies of other regions too, and find them in Redis again. The
+// outcomes, one for each partition, have no Keys.
 func (s *Store) InvalidateRegion(ctx context.Context, region string) []Invalidated {
 	out := make([]Invalidated, s.layout.Partitions())
 	jobs := make([]job, len(out))
 	c, err := s.begin(ctx)
 	for p := range out {
 		out[p] = Invalidated{Partition: p, Err: err}
-		jobs[p] = s.clearing(p, []string{region})
+		jobs[p] = s.together(p, s.clearing(p, []string{region}))
 	}
 	if err != nil {
 		return out
