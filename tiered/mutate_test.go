@@ -214,24 +214,31 @@ func TestMutateSurvivesAKill(t *testing.T) {
 			if err != nil || (want == 2) != (step != "before the commit") {
 				t.Fatalf("the child committed version %d, %v", want, err)
 			}
-			for _, r := range rs {
-				for cached := false; !cached; {
-					begin := time.Now()
-					var info tiered.Info
-					v, err := r.GetOrLoad(t.Context(), "k", versionOf(c), tiered.WithInfo(&info))
-					if err != nil {
-						t.Fatal(err)
-					}
-					if v != want && begin.Sub(died) > bound {
-						t.Fatalf("version %d %v after the process died, want %d", v, begin.Sub(died), want)
-					}
-					cached = v == want && info.Source == tiered.SourceL1
-					if time.Since(died) > time.Minute {
-						t.Fatal("the key is not cached again")
-					}
-				}
-			}
+			readAfterDeath(t, rs, c, want, died)
 		})
+	}
+}
+
+// readAfterDeath reads until the key is cached again. What was committed is read
+// from the bound on.
+func readAfterDeath(t *testing.T, rs []*tiered.Region[int], c *redis.Client, want int, died time.Time) {
+	t.Helper()
+	for _, r := range rs {
+		for cached := false; !cached; {
+			begin := time.Now()
+			var info tiered.Info
+			v, err := r.GetOrLoad(t.Context(), "k", versionOf(c), tiered.WithInfo(&info))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v != want && begin.Sub(died) > bound {
+				t.Fatalf("version %d %v after the process died, want %d", v, begin.Sub(died), want)
+			}
+			cached = v == want && info.Source == tiered.SourceL1
+			if time.Since(died) > time.Minute {
+				t.Fatal("the key is not cached again")
+			}
+		}
 	}
 }
 
