@@ -52,6 +52,9 @@ func TestMutateWritesAndInvalidates(t *testing.T) {
 			v, err := rs[1].GetOrLoad(t.Context(), "k", o.load)
 			return v == 2 && err == nil
 		})
+		if n := rs[0].Stats().Blocked; n != 3 {
+			t.Errorf("%d loads count as blocked, want 3", n)
+		}
 		settles(t, rs[0], "k") // it is cached again
 	})
 }

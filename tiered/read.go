@@ -264,6 +264,7 @@ func (f *flight) afterLease(ctx context.Context, reply *l2.Reply, err error, now
 		return step{do: loadHolding, lease: reply.Lease}
 	case l2.Blocked:
 		f.blocked = true
+		f.counters.blocked.Add(1)
 		return step{do: loadBeside} // and keep nothing
 	case l2.Hit:
 		return f.answer(ctx, reply, now, refused)

@@ -62,6 +62,7 @@ type regionCounters struct {
 	staleServed, refreshes, errorHits  atomic.Uint64
 	undecodable, foreign, encodeErrors atomic.Uint64
 	doubted, unstored                  atomic.Uint64
+	blocked, touches                   atomic.Uint64
 	l2Latency, loadLatency             histogram.Histogram
 }
 

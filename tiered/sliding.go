@@ -61,5 +61,6 @@ func (r *region) touch(k keyspace.Key, token l2.Token, validator Validator, now 
 	if s.period <= 0 || !r.usesL2() || token == (l2.Token{}) || !s.touched.claim(k.Hash, now, s.step()) {
 		return
 	}
+	r.counters.touches.Add(1)
 	r.node.l2.Touch(k, token, s.idle(), r.keepFor(validator))
 }

@@ -74,6 +74,8 @@ type RegionStats struct {
 	LeaseWaits    uint64 // loads of another instance that were waited for
 	FillsRejected uint64 // loaded or set values that Redis did not take because something newer had come
 	Unstored      uint64 // loaded values that are not in Redis, or may not be, because it did not answer in time or was out of use
+	Blocked       uint64 // loads whose value was kept nowhere, because a Mutate or Config.OriginLag has left a tombstone
+	Touches       uint64 // reads that let a value stay in Redis, see Config.SlidingTTL; calls that share one count once
 	Reloads       uint64 // answers discarded because an invalidation came in meanwhile
 	Doubted       uint64 // values met in Redis that were not used because nothing says that its primary has not been replaced
 	Foreign       uint64 // values of another schema met in Redis
@@ -145,6 +147,8 @@ func (r *region) stats() RegionStats {
 		LeaseWaits:    c.leaseWaits.Load(),
 		FillsRejected: c.fillsRejected.Load(),
 		Unstored:      c.unstored.Load(),
+		Blocked:       c.blocked.Load(),
+		Touches:       c.touches.Load(),
 		Reloads:       c.reloads.Load(),
 		Doubted:       c.doubted.Load(),
 		ErrorHits:     c.errorHits.Load(),
