@@ -138,34 +138,60 @@ func (r *Region[V]) many(ctx context.Context, keys []string, load func(context.C
 	if missed == nil {
 		return out, nil
 	}
-	var boxed manyLoad
+	var boxed func() manyLoad
 	if load != nil {
-		boxed = boxedMany(load)
+		boxed = func() manyLoad { return boxedMany(load) }
 	}
+	err := r.answerMany(ctx, missed, len(keys), func(i int) string { return keys[i] }, boxed, c, func(key string, v V, ok bool) {
+		if delete(out, key); ok {
+			out[key] = v
+		}
+	})
+	return out, err
+}
+
+// answerMany answers for those of the n keys of a call that L1 has not answered; name
+// gives each of the n, and load, if it is not nil, what loads them. found is told what
+// is known of a key: the last time that it is told is what counts.
+//
+// A call that waits for loads must not return at its end what was invalidated long
+// before that. So it looks once more at what it knew before it waited: at what L1 has
+// answered and, if it has waited for some of that, at what it has fetched before.
+func (r *Region[V]) answerMany(ctx context.Context, missed []keyspace.Key, n int, name func(i int) string, load func() manyLoad, c call, found func(key string, v V, ok bool)) error {
 	failed := make(map[string]error)
-	found := func(key string, v V) { out[key] = v }
-	waited := r.missMany(ctx, missed, boxed, c, failed, found)
-	for range maxReloads {
-		if !waited || !peeks || len(missed) == len(keys) {
+	fetch := func(keys []keyspace.Key) (fetched, bool) {
+		var boxed manyLoad
+		if load != nil {
+			boxed = load()
+		}
+		return r.missMany(ctx, keys, boxed, c, failed, found)
+	}
+	var known fetched // before the last time that it has waited
+	last, waited := fetch(missed)
+	waited = waited && r.core.peeks(c) // otherwise all of it is in last
+	for attempt := 0; waited && attempt < maxReloads; attempt++ {
+		if len(missed) == n && attempt == 0 {
+			break // nothing was known before
+		}
+		old := known.fallen(r.core, kindOf(c, load != nil))
+		known.add(last)
+		if len(missed) < n {
+			unknown := r.outdated(missed, n, name, found)
+			missed, old = append(missed, unknown...), append(old, unknown...)
+		}
+		if len(old) == 0 {
 			break
 		}
-		old := r.outdated(missed, len(keys), func(i int) string { return keys[i] }, func(i int, v V, ok bool) {
-			if delete(out, keys[i]); ok {
-				out[keys[i]] = v
-			}
-		})
-		missed = append(missed, old...)
-		waited = len(old) > 0 && r.missMany(ctx, old, boxed, c, failed, found)
+		last, waited = fetch(old)
 	}
-	return out, batchFailed(r.core.name, failed)
+	return batchFailed(r.core.name, failed)
 }
 
 // outdated looks again at those of n keys that L1 has answered, which are all but
-// the missed ones: a call that waits for loads must not return at its end what was
-// invalidated long before that. It says what L1 has by now, and returns the keys of
-// which it has nothing that is valid. (An entry whose life is over meanwhile is
-// still the answer of when it was not.)
-func (r *Region[V]) outdated(missed []keyspace.Key, n int, name func(i int) string, now func(i int, v V, ok bool)) (old []keyspace.Key) {
+// the missed ones. It says what L1 has by now, and returns the keys of which it has
+// nothing that is valid. (An entry whose life is over meanwhile is still the answer of
+// when it was not.)
+func (r *Region[V]) outdated(missed []keyspace.Key, n int, name func(i int) string, found func(key string, v V, ok bool)) (old []keyspace.Key) {
 	known := make(map[string]struct{}, n)
 	for _, k := range missed {
 		known[k.Name] = struct{}{}
@@ -180,14 +206,14 @@ func (r *Region[V]) outdated(missed []keyspace.Key, n int, name func(i int) stri
 		e, _ := r.core.node.l1.Find(r.core.l1, k.Hash, k.Name)
 		if e == nil {
 			old = append(old, k)
-			now(i, v, false)
+			found(k.Name, v, false)
 			continue
 		}
 		v, _ = e.Value.(V)
 		if r.clone != nil && !e.Negative {
 			v = r.clone(v)
 		}
-		now(i, v, !e.Negative)
+		found(k.Name, v, !e.Negative)
 	}
 	return old
 }
@@ -206,8 +232,8 @@ func (r *region) peeks(c call) bool { return r.usesL1() && !c.bypass && !c.force
 
 // missMany answers for keys that L1 has not answered, and reports whether it has
 // waited for loads.
-func (r *Region[V]) missMany(ctx context.Context, missed []keyspace.Key, load manyLoad, c call, failed map[string]error, found func(key string, v V)) (waited bool) {
-	keys := make([]keyspace.Key, 0, len(missed))
+func (r *Region[V]) missMany(ctx context.Context, missed []keyspace.Key, load manyLoad, c call, failed map[string]error, found func(key string, v V, ok bool)) (got fetched, waited bool) {
+	got.keys = make([]keyspace.Key, 0, len(missed))
 	seen := make(map[string]struct{}, len(missed))
 	for _, k := range missed {
 		if _, twice := seen[k.Name]; twice {
@@ -218,30 +244,31 @@ func (r *Region[V]) missMany(ctx context.Context, missed []keyspace.Key, load ma
 			failed[k.Name] = err
 			continue
 		}
-		keys = append(keys, k)
+		got.keys = append(got.keys, k)
 	}
-	if len(keys) == 0 {
-		return false
+	if len(got.keys) == 0 {
+		return got, false
 	}
-	answers, waited := r.core.fetchMany(ctx, keys, c, load)
-	for i := range answers {
-		a := &answers[i]
+	got.answers, waited = r.core.fetchMany(ctx, got.keys, c, load)
+	for i, k := range got.keys {
+		a := &got.answers[i]
 		err := a.left
 		if err == nil {
 			err = a.err
 		}
-		switch {
-		case err == nil:
-			v, _ := a.value.(V)
+		var v V
+		if err == nil {
+			v, _ = a.value.(V)
 			if r.clone != nil {
 				v = r.clone(v)
 			}
-			found(keys[i].Name, v)
-		case !isAbsent(err, load != nil):
-			failed[keys[i].Name] = err
+		}
+		found(k.Name, v, err == nil)
+		if delete(failed, k.Name); err != nil && !isAbsent(err, load != nil) {
+			failed[k.Name] = err
 		}
 	}
-	return waited
+	return got, waited
 }
 
 // resolveMany is resolve for a call for several keys: there is no one value that

@@ -45,6 +45,15 @@ func (tb *table) load(_ context.Context, keys []string) (map[string]string, erro
 	return found, tb.err
 }
 
+// set gives a key another value; empty: none.
+func (tb *table) set(key, value string) {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	if tb.rows[key] = value; value == "" {
+		delete(tb.rows, key)
+	}
+}
+
 // loaded fails the test unless the loads since the last time were exactly these.
 func (tb *table) loaded(t testing.TB, want ...[]string) {
 	t.Helper()

@@ -131,6 +131,42 @@ func TestBatchReturnsNothingThatWasDeletedWhileItWaited(t *testing.T) {
 	}
 }
 
+// What it has loaded, or found in Redis, is looked at once more too, if it waits again
+// because of what L1 had.
+func TestBatchReturnsNothingThatWasDeletedWhileItWaitedAgain(t *testing.T) {
+	for _, mode := range []tiered.Mode{tiered.BothTiers, tiered.L1Only} {
+		t.Run(mode.String(), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bubble) {
+				r := region(t, b.node(t), tiered.Config[string]{Name: "items", Mode: mode})
+				if err := r.Set(t.Context(), "1", "old"); err != nil {
+					t.Fatal(err)
+				}
+				pass(time.Second)
+				h := newHeld("1", "8", "9")
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					got, err := r.GetOrLoadMany(t.Context(), []string{"1", "8", "9"}, h.load)
+					wantMany(t, got, err, "1", "9")
+				})
+				for _, key := range []string{"1", "8"} {
+					<-h.started
+					if key == "8" { // of which there was a value until now
+						h.set(key, "")
+					}
+					if err := r.Delete(t.Context(), key); err != nil {
+						t.Fatal(err)
+					}
+					pass(time.Second)
+					h.release <- struct{}{}
+				}
+				close(h.release)
+				wg.Wait()
+				h.loaded(t, []string{"8", "9"}, []string{"1"}, []string{"8"})
+			})
+		})
+	}
+}
+
 // Nor a stale value that was deleted meanwhile.
 func TestBatchReturnsNoStaleValueThatWasDeletedWhileItWaited(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bubble) {

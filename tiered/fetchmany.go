@@ -74,6 +74,34 @@ func (b *batch) stands(k keyspace.Key, a *answered, arrival int64, attempt int) 
 	return attempt >= maxReloads || b.vouched(k, &a.outcome)
 }
 
+// fetched are the answers of calls of fetchMany.
+type fetched struct {
+	keys    []keyspace.Key
+	answers []answered
+}
+
+func (g *fetched) add(more fetched) {
+	g.keys, g.answers = append(g.keys, more.keys...), append(g.answers, more.answers...)
+}
+
+// fallen takes those out that were invalidated since they were fetched by flights of
+// this kind, and returns their keys.
+func (g *fetched) fallen(r *region, kind flightKind) (keys []keyspace.Key) {
+	b := batch{region: r, kind: kind}
+	var rest fetched
+	for i, k := range g.keys {
+		a := g.answers[i]
+		if a.left == nil && !b.stands(k, &a, a.stamp.T0, 0) {
+			r.counters.reloads.Add(1)
+			keys = append(keys, k)
+			continue
+		}
+		rest.keys, rest.answers = append(rest.keys, k), append(rest.answers, a)
+	}
+	*g = rest
+	return keys
+}
+
 // attempt answers for those of the keys that todo says: it joins the flights that
 // are under way, looks into Redis for all others on its own goroutine, and leads
 // flights for what is not there. It reports whether it has waited for flights.

@@ -147,23 +147,20 @@ func (l *Loading[K, V]) GetMany(ctx context.Context, keys []K, opts ...Option) (
 	if missed == nil {
 		return out, nil
 	}
-	failed := make(map[string]error)
-	waited := r.missMany(ctx, missed, l.boxedMany(ids), c, failed, func(key string, v V) { out[ids[key]] = v })
-	for range maxReloads {
-		if !waited || !peeks || len(missed) == len(keys) {
-			break
-		}
-		ids := make(map[string]K) // apart: a load that was given up may go on with the others
-		old := r.outdated(missed, len(keys), func(i int) string { return l.key(keys[i]) }, func(i int, v V, ok bool) {
-			if delete(out, keys[i]); ok {
-				out[keys[i]] = v
+	err = r.answerMany(ctx, missed, len(keys), func(i int) string { return l.key(keys[i]) }, func() manyLoad { return l.boxedMany(ids) }, c, func(key string, v V, ok bool) {
+		if _, known := ids[key]; !known { // one that L1 had answered
+			// In a map of their own: a load that was given up may go on with the other.
+			ids = make(map[string]K, len(keys))
+			for _, id := range keys {
+				ids[l.key(id)] = id
 			}
-			ids[l.key(keys[i])] = keys[i]
-		})
-		missed = append(missed, old...)
-		waited = len(old) > 0 && r.missMany(ctx, old, l.boxedMany(ids), c, failed, func(key string, v V) { out[ids[key]] = v })
-	}
-	return out, batchFailed(r.core.name, failed)
+		}
+		id := ids[key]
+		if delete(out, id); ok {
+			out[id] = v
+		}
+	})
+	return out, err
 }
 
 // attendOne does what is due for one of the keys that L1 has answered.
