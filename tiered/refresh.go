@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -213,13 +212,15 @@ func eachKey[K any](keys []K, f func(K) error) error {
 	for i, key := range keys {
 		slots <- struct{}{}
 		wg.Go(func() {
+			returned := false
 			defer func() {
 				<-slots
-				if p := recover(); p != nil { // in a function of the caller's; it must not end the process
-					errs[i] = &LoadPanicError{Key: fmt.Sprint(key), Value: p, Stack: debug.Stack()}
+				if !returned { // a function of the caller's has panicked, or called runtime.Goexit; it must not end the process
+					errs[i] = raisedBy(recover()).named("", fmt.Sprint(key))
 				}
 			}()
 			errs[i] = f(key)
+			returned = true
 		})
 	}
 	wg.Wait()
