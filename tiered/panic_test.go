@@ -427,3 +427,52 @@ func TestSetThatEndsBetweenItsStepsLeavesNoLease(t *testing.T) {
 		}
 	}
 }
+
+// leaving is an observer that ends the goroutine that tells it that an operation has
+// ended.
+type leaving struct {
+	kind tiered.OperationKind
+	told chan struct{} // one element for each
+}
+
+func (l leaving) Observe(ctx context.Context, op tiered.Operation) (context.Context, func(error)) {
+	return ctx, func(error) {
+		if op.Kind == l.kind {
+			l.told <- struct{}{}
+			runtime.Goexit()
+		}
+	}
+}
+
+// A lease that was granted is given up if nobody gets to use it.
+func TestObserverThatLeavesWithALease(t *testing.T) {
+	load := func(context.Context, string) (string, error) { return "v", nil }
+	for name, tt := range map[string]struct {
+		kind tiered.OperationKind
+		do   func(ctx context.Context, r *tiered.Region[string])
+	}{
+		"GetOrLoad": {tiered.OpL2Lease, func(ctx context.Context, r *tiered.Region[string]) { _, _ = r.GetOrLoad(ctx, "a", load) }},
+		"GetOrLoadMany": {tiered.OpL2Lease, func(ctx context.Context, r *tiered.Region[string]) {
+			_, _ = r.GetOrLoadMany(ctx, []string{"a", "b"}, newTable("a", "b").load)
+		}},
+		"ahead of time": {tiered.OpL2Lease, func(ctx context.Context, r *tiered.Region[string]) {
+			_ = r.Set(ctx, "a", "v")
+			_, _ = r.GetOrLoad(ctx, "a", load)
+			_, _ = r.GetOrLoad(ctx, "a", load, tiered.BypassL1())
+		}},
+		"Set": {tiered.OpL2Set, func(ctx context.Context, r *tiered.Region[string]) { _ = r.Set(ctx, "a", "v") }},
+		"SetMany": {tiered.OpL2Set, func(ctx context.Context, r *tiered.Region[string]) {
+			_ = r.SetMany(ctx, map[string]string{"a": "v", "b": "v"})
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := redistest.Mini(t)
+			told := make(chan struct{}, 10)
+			n := instances(t, b, 1, func(o *tiered.Options) { o.Observer = leaving{tt.kind, told} })[0]
+			r := region(t, n, tiered.Config[string]{Name: "items", RefreshAhead: 1e-9})
+			within(t, name, func() { tt.do(t.Context(), r) })
+			<-told
+			noLeases(t, b)
+		})
+	}
+}

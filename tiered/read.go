@@ -228,7 +228,7 @@ func (f *flight) lease(ctx context.Context, refuse l2.Token) *outcome {
 	for pause, waited := minLeaseWait, false; f.node.usable(f.key); {
 		watching, watched := f.watch(ctx, OpL2Lease, f.key.Name)
 		reply, err := f.node.l2.GetOrLease(watching, f.key, token, refuse)
-		now := watched.end(err)
+		now := watched.endOr(func() { f.giveUpGranted(&reply) }, err)
 		next := f.afterLease(ctx, &reply, err, now, refuse)
 		if next.do != ask && next.do != wait {
 			return f.follow(ctx, next)

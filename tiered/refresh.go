@@ -158,7 +158,7 @@ func (f *flight) throughLease(ctx context.Context) *outcome {
 	}
 	watching, watched := f.watch(ctx, OpL2Lease, f.key.Name)
 	reply, err := f.node.l2.GetOrLease(watching, f.key, l2.NewToken(), f.reply.Value.Token)
-	now := watched.end(err)
+	now := watched.endOr(func() { f.giveUpGranted(&reply) }, err)
 	switch {
 	case err != nil:
 		return f.failed(unavailable(err))

@@ -177,7 +177,7 @@ func (r *region) stored(w *write, res l2.Filled, err error) error {
 func (r *region) beginL2(ctx context.Context, k keyspace.Key) (l2.Lease, error) {
 	ctx, watched := r.watch(ctx, OpL2Set, k.Name)
 	begun := r.begin(ctx, []keyspace.Key{k}, []l2.Token{l2.NewToken()})
-	watched.end(begun[0].Err)
+	watched.endOr(func() { r.giveUpBegun(begun) }, begun[0].Err)
 	return begun[0].Lease, begun[0].Err
 }
 

@@ -66,10 +66,8 @@ func (r *region) setManyL2(ctx context.Context, writes []*write) []error {
 	begun := r.beginMany(ctx, writes)
 	ended := false
 	defer func() {
-		for i := range begun {
-			if !ended && begun[i].Err == nil { // it would be renewed for ever
-				r.node.l2.Release(begun[i].Lease)
-			}
+		if !ended { // they would be renewed for ever
+			r.giveUpBegun(begun)
 		}
 	}()
 	for i, got := range begun {
@@ -114,7 +112,7 @@ func (r *region) beginMany(ctx context.Context, writes []*write) []l2.Begun {
 			failed = begun[i].Err
 		}
 	}
-	watched.end(failed)
+	watched.endOr(func() { r.giveUpBegun(begun) }, failed)
 	return begun
 }
 
