@@ -53,7 +53,7 @@ func TestBatchOfManyRounds(t *testing.T) {
 
 // What a load of many brings and Redis does not take is counted.
 func TestLoadedValuesThatAreNotStoredAreCounted(t *testing.T) {
-	f := newFleetWith(t, 1, tiered.Options{MaxStaleness: bound})
+	f := newFleetWith(t, 1, unhurried)
 	m := f.members[0]
 	names := manyNames(20)
 	want := f.origin.commitAll(names...)
@@ -65,7 +65,7 @@ func TestLoadedValuesThatAreNotStoredAreCounted(t *testing.T) {
 		}
 	})
 	<-hold.read
-	m.proxy.Data().BlackHole(true)
+	m.proxy.Data().Refuse(true)
 	close(hold.release)
 	wg.Wait()
 	if s := m.items.Stats(); s.Unstored != 20 {

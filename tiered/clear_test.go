@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/doppio-cache/doppio/internal/redistest"
 	"github.com/doppio-cache/doppio/tiered"
@@ -84,7 +83,7 @@ func TestALoadDoesNotSurviveClear(t *testing.T) {
 // A Clear that Redis does not confirm holds here at once, and for all when Redis
 // is back; messages may be lost.
 func TestAnUnconfirmedClearIsPending(t *testing.T) {
-	f := newFleetWith(t, 2, tiered.Options{MaxStaleness: bound, L2Timeout: 100 * time.Millisecond})
+	f := newFleet(t, 2)
 	a, b := f.members[0], f.members[1]
 	f.origin.commit("k")
 	a.warm(t, "k")

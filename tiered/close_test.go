@@ -262,8 +262,7 @@ func TestCloseAndRunningLoads(t *testing.T) {
 // Close does not wait for Redis, even if its client would.
 func TestCloseWithRedisHanging(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, 1)
-	a := f.members[0]
+	a := newFleet(t, 0).joinHasty(t)
 	a.proxy.BlackHole(true)
 	var wg sync.WaitGroup
 	for i := range 20 {

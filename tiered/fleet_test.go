@@ -2,6 +2,7 @@ package tiered_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -43,10 +44,16 @@ type member struct {
 // machine may be slow.
 const patience = 30 * time.Second
 
-// newFleet starts a redis-server and n nodes, and waits until all are ready.
+// unhurried are options for tests that are not about time: also where the machine
+// stalls, no instance loses touch with a Redis that is well.
+var unhurried = tiered.Options{MaxStaleness: 20 * time.Second, L2Timeout: patience}
+
+// newFleet starts a redis-server and n nodes, and waits until all are ready. They
+// have all the time in the world for Redis: a fault that answers nothing is for
+// members that joinHasty adds.
 func newFleet(t *testing.T, n int, change ...func(*tiered.Config[int])) *fleet {
 	t.Helper()
-	return newFleetWith(t, n, tiered.Options{MaxStaleness: bound}, change...)
+	return newFleetWith(t, n, tiered.Options{MaxStaleness: bound, L2Timeout: patience}, change...)
 }
 
 func newFleetWith(t *testing.T, n int, opts tiered.Options, change ...func(*tiered.Config[int])) *fleet {
@@ -59,6 +66,17 @@ func newFleetWith(t *testing.T, n int, opts tiered.Options, change ...func(*tier
 		ready(t, m.Node)
 	}
 	return f
+}
+
+// joinHasty adds a member that gives Redis the default time only, and waits until
+// it is ready. On a machine that stalls it takes a Redis that is well for one that
+// is not, so what it is asked must be right either way.
+func (f *fleet) joinHasty(t *testing.T, change ...func(*tiered.Config[int])) *member {
+	t.Helper()
+	f.opts.L2Timeout = tiered.DefaultL2Timeout
+	m := f.join(t, change...)
+	ready(t, m.Node)
+	return m
 }
 
 // join adds a member.
@@ -112,7 +130,7 @@ func region[V any](t testing.TB, n *tiered.Node, cfg tiered.Config[V]) *tiered.R
 
 func ready(t testing.TB, n *tiered.Node) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := n.Ready(ctx); err != nil {
 		t.Fatal(err)
@@ -122,9 +140,9 @@ func ready(t testing.TB, n *tiered.Node) {
 // eventually polls until ok, with a deadline that only a broken test reaches.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); {
+	for deadline := time.Now().Add(patience); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 20s: %s", what)
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 		time.Sleep(2 * time.Millisecond) //nolint:forbidigo // the interval of a poll
 	}
@@ -176,6 +194,23 @@ func (o *origin) holdNext() *hold {
 	h := &hold{read: make(chan struct{}), release: make(chan struct{})}
 	o.hold.Store(h)
 	return h
+}
+
+// deletes returns when Redis has confirmed the Delete. It is for members that are
+// hasty: on a machine that stalls theirs may be queued at first.
+func (m *member) deletes(t testing.TB, key string) {
+	t.Helper()
+	err := m.items.Delete(t.Context(), key)
+	if pending := new(tiered.PendingError); err != nil && !errors.As(err, &pending) {
+		t.Fatal(err)
+	}
+	eventually(t, "the Delete is confirmed", func() bool { return m.Stats().PendingRetries == 0 })
+}
+
+// pause is what a reader does between two looks. One that does not stop at all
+// takes the processor from those whose steps it is to look between.
+func pause() {
+	time.Sleep(100 * time.Microsecond) //nolint:forbidigo // between two looks of a poll
 }
 
 // get reads through the cache and fails the test on an error.

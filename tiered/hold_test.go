@@ -87,6 +87,7 @@ func guaranteesHold(t *testing.T, change func(*tiered.Config[int]), tested func(
 								if t.Failed() {
 									return
 								}
+								pause()
 							}
 						})
 					}

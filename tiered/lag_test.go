@@ -91,6 +91,7 @@ func TestALaggingOriginIsNotCached(t *testing.T) {
 							t.Fatalf("instance %d: %v later than it may be: %v, %v", i, late, v, err)
 						}
 					}
+					pause()
 				}
 				for _, r := range rs {
 					settles(t, r, key)
@@ -103,7 +104,7 @@ func TestALaggingOriginIsNotCached(t *testing.T) {
 // A queued invalidation leaves a tombstone too when it gets through.
 func TestAQueuedInvalidationKnowsTheLag(t *testing.T) {
 	const lag = time.Minute
-	f := newFleetWith(t, 2, tiered.Options{MaxStaleness: bound, L2Timeout: 100 * time.Millisecond}, func(c *tiered.Config[int]) {
+	f := newFleetWith(t, 2, unhurried, func(c *tiered.Config[int]) {
 		c.OriginLag = lag
 	})
 	a, b := f.members[0], f.members[1]
@@ -155,7 +156,7 @@ func TestOriginLagHasNoTags(t *testing.T) {
 // too, before or after it.
 func TestAQueuedInvalidationKnowsTheLagBesideAClear(t *testing.T) {
 	const lag = time.Minute
-	f := newFleetWith(t, 2, tiered.Options{MaxStaleness: bound, L2Timeout: 100 * time.Millisecond}, func(c *tiered.Config[int]) {
+	f := newFleetWith(t, 2, unhurried, func(c *tiered.Config[int]) {
 		c.OriginLag = lag
 	})
 	a := f.members[0]
@@ -192,7 +193,7 @@ func TestAQueuedInvalidationKnowsTheLagBesideAClear(t *testing.T) {
 // lost its value on the way.
 func TestSetInARegionThatLags(t *testing.T) {
 	const lag = time.Minute
-	f := newFleetWith(t, 2, tiered.Options{MaxStaleness: bound, L2Timeout: 100 * time.Millisecond}, func(c *tiered.Config[int]) {
+	f := newFleetWith(t, 2, unhurried, func(c *tiered.Config[int]) {
 		c.OriginLag = lag
 	})
 	a, b := f.members[0], f.members[1]

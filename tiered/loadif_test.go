@@ -403,7 +403,9 @@ func TestLoadIfInL1(t *testing.T) {
 // A value from before a failover may be one whose invalidation the new primary
 // never got: nobody asks whether it is unchanged.
 func TestLoadIfAfterAFailover(t *testing.T) {
-	f := newFleet(t, 1)
+	// Long enough that the instance can vouch for the value also on a machine that
+	// stalls; and four times in it the epoch is looked at.
+	f := newFleetWith(t, 1, tiered.Options{MaxStaleness: 2 * time.Second, L2Timeout: patience})
 	m := f.members[0]
 	var asked []int
 	load := func(_ context.Context, _ string, prev tiered.Entry[int]) (int, tiered.Validator, error) {

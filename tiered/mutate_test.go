@@ -111,7 +111,7 @@ func TestMutateInvalidatesHoweverTheWriteEnds(t *testing.T) {
 }
 
 func TestMutateWithoutRedis(t *testing.T) {
-	f := newFleetWith(t, 2, tiered.Options{MaxStaleness: bound, L2Timeout: 100 * time.Millisecond})
+	f := newFleet(t, 2)
 	a, b := f.members[0], f.members[1]
 	f.origin.commit("k")
 	a.warm(t, "k")
@@ -241,6 +241,7 @@ func readAfterDeath(t *testing.T, rs []*tiered.Region[int], c *redis.Client, wan
 			if time.Since(died) > time.Minute {
 				t.Fatal("the key is not cached again")
 			}
+			pause()
 		}
 	}
 }

@@ -306,8 +306,8 @@ func TestHitOfARefreshedRegionAllocatesNothing(t *testing.T) {
 // What a load ahead of time brings is in no tier unless Redis has taken it: what
 // it was to replace is still there, and is read again.
 func TestRefreshWhoseFillIsLostDoesNotGoBack(t *testing.T) {
-	const life, share = 20 * time.Second, 0.05
-	f := newFleetWith(t, 1, tiered.Options{MaxStaleness: bound, L2Timeout: 100 * time.Millisecond}, func(c *tiered.Config[int]) {
+	const life, share = 10 * time.Second, 0.02
+	f := newFleet(t, 1, func(c *tiered.Config[int]) {
 		c.TTL, c.RefreshAhead = life, share
 	})
 	a := f.members[0]
@@ -321,7 +321,7 @@ func TestRefreshWhoseFillIsLostDoesNotGoBack(t *testing.T) {
 		if _, err := a.items.Get(t.Context(), "k", tiered.WithInfo(&info)); err != nil {
 			t.Error(err)
 		}
-		return info.Remaining < life-life/20
+		return info.Remaining < life-life/40
 	})
 	var struck atomic.Int64
 	h := a.proxy.Hold(step("k", 2, &struck)) // get-or-lease, then the fill

@@ -196,7 +196,7 @@ func TestLoadDoesNotFillWhileAnInvalidationIsPending(t *testing.T) {
 // While nobody vouches for the partition of a tag, what a Set brings is not stored,
 // and the Set says so: nothing newer has won.
 func TestSetWithTagsOfAPartitionThatIsNotProbed(t *testing.T) {
-	f := newFleetWith(t, 2, tiered.Options{MaxStaleness: bound, L2Timeout: time.Second})
+	f := newFleet(t, 2)
 	a, b := f.members[0], f.members[1]
 	if err := a.items.Set(t.Context(), "warm", 1, tiered.WithTags("x")); err != nil {
 		t.Fatal(err)

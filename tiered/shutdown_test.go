@@ -65,8 +65,8 @@ func TestShutdownWaitsForRunningLoads(t *testing.T) {
 // Shutdown waits until Redis has confirmed what is queued.
 func TestShutdownDeliversPendingInvalidations(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, 2)
-	a, b := f.members[0], f.members[1]
+	f := newFleet(t, 1)
+	a, b := f.joinHasty(t), f.members[0]
 	f.origin.commit("k")
 	b.warm(t, "k")
 	a.proxy.Data().BlackHole(true)
@@ -127,8 +127,7 @@ func TestShutdownOutOfTime(t *testing.T) {
 	})
 	t.Run("invalidations", func(t *testing.T) {
 		t.Parallel()
-		f := newFleet(t, 1)
-		a := f.members[0]
+		a := newFleet(t, 0).joinHasty(t)
 		a.proxy.BlackHole(true)
 		if err := a.items.Delete(t.Context(), "k"); err == nil {
 			t.Fatal("Delete got through a black hole")

@@ -161,6 +161,7 @@ func TestDeleteBesideTouches(t *testing.T) {
 				t.Fatalf("version %d after the Delete that follows version %d", v, want)
 			}
 			a.get(t, "k")
+			pause()
 		}
 	}
 }
@@ -169,7 +170,7 @@ func TestDeleteBesideTouches(t *testing.T) {
 func TestGuaranteesWithSlidingValues(t *testing.T) {
 	guaranteesHold(t, func(c *tiered.Config[int]) {
 		c.TTL, c.SlidingTTL = 150*time.Millisecond, 100*time.Millisecond
-		c.RefreshAhead, c.StaleFor, c.SoftTimeout = 0.3, time.Second, time.Millisecond
+		c.RefreshAhead, c.StaleFor, c.SoftTimeout = 0.03, time.Second, time.Millisecond
 	}, func(s tiered.RegionStats) bool { return s.Refreshes > 0 })
 }
 

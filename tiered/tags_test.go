@@ -171,6 +171,7 @@ func TestTagsKeepTheBoundWhenMessagesAreLost(t *testing.T) {
 			if begin.Sub(deleted) > bound+bound/2 {
 				break
 			}
+			pause()
 		}
 		if got := a.get(t, key); got != want {
 			t.Errorf("on the instance that invalidated: version %d, want %d", got, want)
@@ -181,7 +182,7 @@ func TestTagsKeepTheBoundWhenMessagesAreLost(t *testing.T) {
 // Redis cannot be reached: the invalidation is queued, holds here at once, and
 // for all others when Redis is back.
 func TestAnUnconfirmedTagIsPending(t *testing.T) {
-	f := newFleetWith(t, 2, tiered.Options{MaxStaleness: bound, L2Timeout: 100 * time.Millisecond}, func(c *tiered.Config[int]) {
+	f := newFleet(t, 2, func(c *tiered.Config[int]) {
 		c.Tags = func(string, int) []string { return []string{"all", "more"} }
 	})
 	a, b := f.members[0], f.members[1]

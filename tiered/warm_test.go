@@ -486,7 +486,7 @@ func TestWarmedValuesHaveTheTagsOfTheCall(t *testing.T) {
 // A node that cannot use Redis does not go to the origin for all keys, to keep what
 // it gets for a moment: it waits.
 func TestWarmWaitsForRedis(t *testing.T) {
-	f := newFleetWith(t, 0, tiered.Options{MaxStaleness: bound})
+	f := newFleet(t, 0)
 	m := f.join(t)
 	ready(t, m.Node)
 	m.proxy.Refuse(true)
