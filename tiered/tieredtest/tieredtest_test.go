@@ -36,7 +36,7 @@ func TestWhatThereIsConforms(t *testing.T) {
 		tieredtest.Conformance(t, func(t *testing.T) tiered.Cache[string] {
 			b.FlushAll(t)
 			n, err := tiered.Open(t.Context(), tiered.Options{
-				Redis: b.Client(t), Prefix: "test", Logger: slog.New(slog.DiscardHandler),
+				Redis: b.Client(t), Prefix: "test", L2Timeout: time.Minute, Logger: slog.New(slog.DiscardHandler),
 			})
 			if err != nil {
 				t.Fatal(err)
