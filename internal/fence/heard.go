@@ -188,7 +188,11 @@ func (p *partition) rewind(now int64, last, floor uint64) {
 	p.generation.Add(1) // odd: nothing is valid, no stamp is good
 	p.rewound.Store(now)
 	for i := range p.stripes {
-		p.stripes[i].Store(0)
+		// Most are empty, all of them at the first probe: a page that is only
+		// read is none that the process has to have.
+		if word := &p.stripes[i]; word.Load() != 0 {
+			word.Store(0)
+		}
 	}
 	p.floor.Store(floor)
 	p.last.Store(last)
