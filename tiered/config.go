@@ -69,7 +69,9 @@ type Config[V any] struct {
 	// four small writes to Redis per SlidingTTL, for each value in use and each
 	// instance that uses it. At least 100ms. Defaults to 0: off.
 	SlidingTTL time.Duration
-	// L1TTL caps the life in L1. It must not be longer than TTL. Defaults to TTL.
+	// L1TTL caps the life in L1, also that of values to which WithTTL or TTLFor give
+	// a longer one. It must not be longer than TTL. Defaults to TTL; where L1 is the
+	// only tier, to no cap.
 	L1TTL time.Duration
 	// Jitter shortens each life by a random share up to this, so that values
 	// stored together do not expire together. Below 1. Defaults to 0.1;
@@ -161,7 +163,9 @@ type Config[V any] struct {
 	// hits, waiters and the loading caller get, and what Set stores. It costs a copy
 	// at each hit; see codec.Cloner. Defaults to sharing: do not modify what you get.
 	Clone func(V) V
-	// Mode says which tiers are used. Defaults to BothTiers.
+	// Mode says which tiers are used. Defaults to BothTiers. Settings that only
+	// describe a tier that is not used (L1TTL, MaxL1Bytes, Size; Codec, Schema) are
+	// allowed and do not matter, so that the mode can be switched.
 	Mode Mode
 }
 
@@ -235,7 +239,6 @@ func (cfg *Config[V]) validateCodec(opts *Options) error {
 // withDefaults returns cfg with its zero fields filled in.
 func (cfg Config[V]) withDefaults(opts *Options) Config[V] {
 	cfg.TTL = orDefault(cfg.TTL, DefaultTTL)
-	cfg.L1TTL = orDefault(cfg.L1TTL, cfg.TTL)
 	cfg.NegativeTTL = orDefault(cfg.NegativeTTL, DefaultNegativeTTL)
 	cfg.LoadTimeout = orDefault(cfg.LoadTimeout, DefaultLoadTimeout)
 	cfg.Jitter = max(0, orDefault(cfg.Jitter, DefaultJitter))
@@ -254,6 +257,10 @@ func (cfg Config[V]) withDefaults(opts *Options) Config[V] {
 	if opts.Local {
 		cfg.Mode = L1Only
 	}
+	if cfg.Mode == L1Only { // a shorter life than WithTTL says would be the value's end
+		cfg.L1TTL = orDefault(cfg.L1TTL, maxLife)
+	}
+	cfg.L1TTL = orDefault(cfg.L1TTL, cfg.TTL)
 	return cfg
 }
 

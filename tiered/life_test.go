@@ -339,3 +339,43 @@ func TestLivesInMemory(t *testing.T) {
 		}
 	})
 }
+
+// Where L1 is the only tier, a value lives for as long as the call or the value says,
+// longer than TTL too: nothing would find it again. An L1TTL that is set caps it.
+func TestLongerLivesInMemoryAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		const ttl, longer = time.Hour, 5 * time.Hour
+		for name, n := range map[string]*tiered.Node{"L1Only": b.node(t), "Local": local(t)} {
+			cfg := tiered.Config[string]{Name: "with", Mode: tiered.L1Only, TTL: ttl, Jitter: -1}
+			with := region(t, n, cfg)
+			cfg.Name, cfg.TTLFor = "from", func(string, string) time.Duration { return longer }
+			from := region(t, n, cfg)
+			cfg.Name, cfg.L1TTL = "capped", ttl
+			capped := region(t, n, cfg)
+			s := &source[string]{value: "v"}
+			for _, r := range []*tiered.Region[string]{from, capped} {
+				wants(t, r, "k", s, "v", tiered.SourceLoad)
+			}
+			wants(t, with, "k", s, "v", tiered.SourceLoad, tiered.WithTTL(longer))
+			if err := with.Set(t.Context(), "set", "v", tiered.WithTTL(longer)); err != nil {
+				t.Fatal(err)
+			}
+			pass(ttl + near)
+			for _, key := range []string{"k", "set"} {
+				if info := wants(t, with, key, s, "v", tiered.SourceL1); info.Remaining != longer-ttl-near {
+					t.Errorf("%s: %v remain with WithTTL", name, info.Remaining)
+				}
+			}
+			wants(t, from, "k", s, "v", tiered.SourceL1)
+			if _, err := capped.Get(t.Context(), "k"); !errors.Is(err, tiered.ErrNotFound) {
+				t.Errorf("%s: L1TTL does not cap: %v", name, err)
+			}
+			pass(longer - ttl)
+			for _, r := range []*tiered.Region[string]{with, from} {
+				if _, err := r.Get(t.Context(), "k"); !errors.Is(err, tiered.ErrNotFound) {
+					t.Errorf("%s: a life does not end: %v", name, err)
+				}
+			}
+		}
+	})
+}
