@@ -45,7 +45,7 @@ func (l *lines) all(t *testing.T) (all []map[string]any) {
 type uselessObserver struct{}
 
 func (uselessObserver) Observe(context.Context, tiered.Operation) (context.Context, func(error)) {
-	panic("observer") //nolint:forbidigo // it is what is tested
+	panic("observer")
 }
 
 // Whichever part of a node logs something, the line says whose it is.
