@@ -252,3 +252,32 @@ func TestNilBatchErrorIsNoError(t *testing.T) {
 		}
 	}
 }
+
+// A key that is given twice, and that L1 has only when it is met again, is not both in
+// the map and among those that failed.
+func TestKeyThatIsGivenTwiceHasOneAnswer(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		met := make(map[string]func()) // what happens when a value is met
+		r := region(t, b.node(t), tiered.Config[string]{Name: "items", Clone: func(v string) string {
+			if do := met[v]; do != nil {
+				delete(met, v)
+				do()
+			}
+			return v
+		}})
+		succeeds(t, r.SetMany(t.Context(), map[string]string{"b": "vb", "c": "vc"}))
+		pass(time.Second)
+		met["vb"] = func() { succeeds(t, r.Set(t.Context(), "a", "va")); synctest.Wait() }
+		met["vc"] = func() { succeeds(t, r.Delete(t.Context(), "a")) }
+		got, err := r.GetOrLoadMany(t.Context(), []string{"a", "b", "a", "c"}, func(context.Context, []string) (map[string]string, error) {
+			return nil, errDown
+		})
+		if len(met) > 0 {
+			t.Error("not all values were met")
+		}
+		wantMany(t, got, nil, "b", "c")
+		if keys := failures(t, err).Keys(); !slices.Equal(keys, []string{"a"}) {
+			t.Errorf("failed: %v", keys)
+		}
+	})
+}
