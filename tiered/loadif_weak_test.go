@@ -110,6 +110,30 @@ func TestLoadIfOfAnInstanceThatIsCutOff(t *testing.T) {
 	}
 }
 
+// Past L1 nobody asks about what L1 has, where Redis is out of use.
+func TestLoadIfPastL1(t *testing.T) {
+	f := newFleet(t, 2, func(c *tiered.Config[int]) { c.TTL = time.Hour })
+	a, b := f.members[0], f.members[1]
+	var origin atomic.Int64
+	origin.Store(1)
+	load := func(_ context.Context, _ string, prev tiered.Entry[int]) (int, tiered.Validator, error) {
+		if prev.Validator != "" {
+			return 0, "", tiered.ErrUnchanged
+		}
+		return int(origin.Load()), "weak", nil
+	}
+	if v, err := b.items.LoadIf(t.Context(), "k", load); err != nil || v != 1 {
+		t.Fatal(v, err)
+	}
+	b.proxy.Refuse(true)
+	b.proxy.Cut()
+	origin.Store(2)
+	succeeds(t, a.items.Delete(t.Context(), "k"))
+	if v, err := b.items.LoadIf(t.Context(), "k", load, tiered.BypassL1()); err != nil || v != 2 {
+		t.Errorf("%d, %v: what L1 had was asked about", v, err)
+	}
+}
+
 type beforeLoad struct{ do func() }
 
 func (b *beforeLoad) Observe(ctx context.Context, op tiered.Operation) (context.Context, func(error)) {

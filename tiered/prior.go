@@ -123,8 +123,12 @@ func (f *flight) priorIn(ctx context.Context) *prior {
 }
 
 // priorHere is the value of the copy in L1, for a load without a lease.
+//
+// Who reads past L1 was promised what Redis has, or the origin: the copy may be one
+// that another instance has invalidated just now, of which the origin says that it is
+// unchanged all the same.
 func (f *flight) priorHere() *prior {
-	if !f.call.asks || !f.usesL1() {
+	if !f.call.asks || !f.usesL1() || f.kind == flightBypassLoad {
 		return nil
 	}
 	e, _ := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name)
