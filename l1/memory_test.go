@@ -29,7 +29,10 @@ func wantWithin(t *testing.T, what string, got, want int64, percent int64) {
 // What the cache accounts for is what it takes: just filled, and after its
 // entries have been replaced many times, when the maps have grown and are full
 // of gaps.
-func TestTheHeapIsWhatIsAccounted(t *testing.T) {
+func TestTheHeapIsWhatIsAccountedWithoutRace(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes fourteen seconds to say nothing of the heap that is not said without it")
+	}
 	type value [100]byte
 	tests := []struct {
 		name           string

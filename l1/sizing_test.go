@@ -48,7 +48,7 @@ func TestThePolicyTakesNoMoreThanIsDocumented(t *testing.T) {
 
 // A cache of 1,000 entries hits more often than with the number of counters
 // that Ristretto advises.
-func TestSmallCachesGetMoreCounters(t *testing.T) {
+func TestSmallCachesGetMoreCountersWithoutRace(t *testing.T) {
 	if raceEnabled {
 		t.Skip("under the race detector sync.Pool forgets at random, and Ristretto learns no frequencies")
 	}

@@ -582,7 +582,7 @@ func TestLoadingWarm(t *testing.T) {
 }
 
 // Values that are being read stay in L1, however many keys are warmed beside them.
-func TestWarmLeavesWhatIsHot(t *testing.T) {
+func TestWarmLeavesWhatIsHotWithoutRace(t *testing.T) {
 	if raceEnabled {
 		t.Skip("sync.Pool forgets under the race detector, and Ristretto learns no frequencies")
 	}
