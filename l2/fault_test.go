@@ -78,10 +78,11 @@ func eachCall(t *testing.T, limit time.Duration, fn func(t *testing.T, s *l2.Sto
 				p := redistest.Mini(t).Proxy(t)
 				s := newStore(t, p.Client(t, patient), timeout(limit))
 				if experience == "later" {
-					eventually(t, "reads are direct", func() bool {
+					eventually(t, "it has a connection", func() bool {
 						_, err := s.Get(t.Context(), apple)
-						return err == nil && s.ReadsDirectly()
+						return err == nil
 					})
+					s.HadGoodTimes()
 				}
 				fn(t, s, p, func(ctx context.Context) error { return call(ctx, s) })
 			})
