@@ -23,7 +23,8 @@ func TestFailedDeletesBeyondTheQueue(t *testing.T) {
 	)
 	b := redistest.Real(t)
 	proxy := b.Proxy(t)
-	opts := tiered.Options{L1MaxBytes: 1 << 20, MaxStaleness: time.Second}
+	// Long enough that the other instance can vouch for what it reads at first.
+	opts := tiered.Options{L1MaxBytes: 1 << 20, MaxStaleness: 3 * time.Second}
 	opts.Redis = proxy.Client(t)
 	na := open(t, opts)
 	opts.Redis = b.Client(t)
