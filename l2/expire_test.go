@@ -11,7 +11,7 @@ import (
 // expire ends lives; it fails the test unless all outcomes are good.
 func expire(t *testing.T, s *l2.Store, keep time.Duration, keys ...l2.Key) (seq uint64) {
 	t.Helper()
-	for _, o := range s.ExpireAll(t.Context(), keys, keep) {
+	for _, o := range s.ExpireAll(t.Context(), keys, l2.Keep{Values: keep}) {
 		if o.Err != nil {
 			t.Fatal(o.Err)
 		}
@@ -107,7 +107,7 @@ func TestReplyToExpireIsLost(t *testing.T) {
 		old := put(t, c.direct, apple, "old")
 		hear := listen(t, c.redis)
 		c.lose("expire")
-		out := c.ExpireAll(t.Context(), []l2.Key{apple}, time.Minute)
+		out := c.ExpireAll(t.Context(), []l2.Key{apple}, l2.Keep{Values: time.Minute})
 		if end := wantHit(t, c.direct, apple, "old").Value.SoftEnd; end >= old.SoftEnd {
 			t.Errorf("soft end %d, want it before %d", end, old.SoftEnd)
 		}
@@ -117,6 +117,53 @@ func TestReplyToExpireIsLost(t *testing.T) {
 		}
 		if a := hear(2); a[1].seq != out[0].Seq || out[0].Seq != old.Seq+2 {
 			t.Errorf("sequence %d, announced %+v, want that of the second run", out[0].Seq, a)
+		}
+	})
+}
+
+// A value with a validator stays for longer than the others; one that is not to stay
+// is removed.
+func TestExpireKeepsWhatCanBeAskedAbout(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, b *redistest.Backend) {
+		c := b.Client(t)
+		s := newStore(t, c)
+		plain := l2.Value{Token: l2.NewToken(), Seq: 1, Created: 1, SoftEnd: 1 << 52, Codec: "msgpack", Schema: "s", Payload: []byte("payload")}
+		validated := plain
+		validated.Validator = "etag"
+		tagged := validated
+		tagged.Tags = []l2.Tag{{Name: "t", Stamp: 1}, {Name: "a longer one", Stamp: 2}}
+		untold := tagged
+		untold.Validator = ""
+		untold.Payload = []byte{0, 9, 9} // that it might be one
+		for _, tt := range []struct {
+			name string
+			v    l2.Value
+			keep l2.Keep
+			want time.Duration // 0: removed
+		}{
+			{"plain, not kept", plain, l2.Keep{Validated: time.Minute}, 0},
+			{"plain, kept", plain, l2.Keep{Values: 10 * time.Second, Validated: time.Minute}, 10 * time.Second},
+			{"validated", validated, l2.Keep{Validated: time.Minute}, time.Minute},
+			{"validated, and stale for less", validated, l2.Keep{Values: 10 * time.Second, Validated: time.Minute}, time.Minute},
+			{"validated, and stale for longer", validated, l2.Keep{Values: time.Minute, Validated: 10 * time.Second}, time.Minute},
+			{"validated, not kept", validated, l2.Keep{}, 0},
+			{"tagged and validated", tagged, l2.Keep{Validated: time.Minute}, time.Minute},
+			{"tagged", untold, l2.Keep{Values: 10 * time.Second, Validated: time.Minute}, 10 * time.Second},
+		} {
+			env, err := l2.Envelope(tt.v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Set(t.Context(), valueName(apple), env, time.Hour)
+			for _, o := range s.ExpireAll(t.Context(), []l2.Key{apple}, tt.keep) {
+				if o.Err != nil {
+					t.Fatal(o.Err)
+				}
+			}
+			left := max(0, c.PTTL(t.Context(), valueName(apple)).Val())
+			if left > tt.want || left < tt.want/2 {
+				t.Errorf("%s: it stays for %v, want %v", tt.name, left, tt.want)
+			}
 		}
 	})
 }

@@ -120,8 +120,8 @@ type Config[V any] struct {
 	// and Local nodes. Defaults to 0: loads read what was committed.
 	OriginLag time.Duration
 	// RevalidateFor is how long past its life a value that [Region.LoadIf] has
-	// stored with a validator stays in Redis, so that the origin can be asked
-	// whether it is unchanged. It is not served for that. (In L1 it stays until there
+	// stored with a validator stays in Redis, also after [Region.Expire], so that the
+	// origin can be asked whether it is unchanged. It is not served for that. (In L1 it stays until there
 	// is no more room.) Defaults to TTL, or StaleFor if that is longer; negative: as
 	// long as StaleFor.
 	RevalidateFor time.Duration

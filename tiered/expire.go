@@ -12,8 +12,10 @@ import (
 // Expire ends the lives of keys on all instances, at once and not at random: the
 // next GetOrLoad loads. (On another instance, where a load has just failed or is
 // slow, it is the next one after [StaleThrottle].) Unlike Delete it keeps the values
-// for Config.StaleFor, to be served if that load fails or is slow. So it is for
-// values that have become old, not for values that have become wrong.
+// for Config.StaleFor, to be served if that load fails or is slow; and those with a
+// [Validator] for Config.RevalidateFor, so that a [Region.LoadIf] can ask whether they
+// are unchanged. So it is for values that have become old, not for values that have
+// become wrong.
 //
 // Like a Delete it is counted and announced, and has its errors and its bound:
 // once it returned nil no read that begins on this instance takes an older value
@@ -21,8 +23,8 @@ import (
 // Options.MaxStaleness later. If Redis does not confirm, the keys are queued to be
 // deleted, and the error is a [*PendingError].
 //
-// It is a Delete where there is nowhere to keep a value: without Config.StaleFor,
-// for what is known to be absent, with Config.OriginLag, and in an L1Only region of
+// It is a Delete where there is nowhere to keep a value: without Config.StaleFor
+// (unless the value has a validator), for what is known to be absent, with Config.OriginLag, and in an L1Only region of
 // a node that shares Redis, whose instances learn of it by the same message.
 func (r *Region[V]) Expire(ctx context.Context, keys ...string) error {
 	if r == nil {
@@ -49,16 +51,16 @@ func (r *region) keys(names []string) ([]keyspace.Key, error) {
 func (r *region) expire(ctx context.Context, keys []keyspace.Key) error {
 	n := r.node
 	switch {
-	case n.l2 == nil && r.stale.period > 0:
+	case n.l2 == nil && r.revalidate > 0: // which is no less than the stale period
 		for _, k := range keys {
 			if err := r.expireHere(ctx, k); err != nil {
 				return err
 			}
 		}
 		return nil
-	case r.stale.period > 0 && r.usesL2() && r.originLag == 0:
+	case r.revalidate > 0 && r.usesL2() && r.originLag == 0:
 		_, err := n.invalidateBy(ctx, r.name, keys, func(ctx context.Context) []l2.Invalidated {
-			return n.l2.ExpireAll(ctx, keys, r.stale.period)
+			return n.l2.ExpireAll(ctx, keys, l2.Keep{Values: r.stale.period, Validated: r.revalidate})
 		})
 		return err
 	}
@@ -75,7 +77,7 @@ func (r *region) expireHere(ctx context.Context, k keyspace.Key) error {
 	stamp := n.fences.Stamp(k.Hash)
 	e, _ := n.l1.Find(r.l1, k.Hash, k.Name)
 	seq, err := n.invalidate(ctx, r.name, []keyspace.Key{k})
-	if err != nil || e == nil || e.Negative || seq != stamp.Last+1 {
+	if err != nil || e == nil || e.Negative || seq != stamp.Last+1 || r.stale.period <= 0 && e.Validator == "" {
 		return err
 	}
 	mark, now := stamp.At(seq), n.fences.Now()

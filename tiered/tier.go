@@ -26,7 +26,7 @@ type sharedTier interface {
 	BeginMany(ctx context.Context, keys []keyspace.Key, tokens []l2.Token) []l2.Begun
 	BeginLagging(ctx context.Context, keys []keyspace.Key, tokens []l2.Token, lag time.Duration) []l2.Begun
 	InvalidateAll(ctx context.Context, keys []keyspace.Key) []l2.Invalidated
-	ExpireAll(ctx context.Context, keys []keyspace.Key, keep time.Duration) []l2.Invalidated
+	ExpireAll(ctx context.Context, keys []keyspace.Key, keep l2.Keep) []l2.Invalidated
 	Touch(k keyspace.Key, token l2.Token, idle, keep time.Duration)
 	Block(ctx context.Context, keys []keyspace.Key, token l2.Token, life time.Duration) []l2.Invalidated
 	Unblock(ctx context.Context, keys []keyspace.Key, token l2.Token, lag time.Duration) []l2.Invalidated
