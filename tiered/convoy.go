@@ -29,6 +29,7 @@ type rider struct {
 	holds    bool  // lease is to be filled, or given up
 	deadline int64 // when it stops waiting for another's lease
 	waited   bool
+	insisted int  // how often it was to ask at once, because of a value that will not do
 	due      bool // to be asked about, while it waits
 	apart    bool // on a goroutine of its own
 	landed   bool

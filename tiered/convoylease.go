@@ -175,13 +175,20 @@ func (c *convoy) askOnce(ctx context.Context, asking []*rider) {
 			r.patience = patience
 			refused := r.next.refuse
 			r.next = r.afterLease(ctx, &got[i].Reply, got[i].Err, now, refused)
-			if r.next.do != wait {
+			switch r.next.do {
+			case ask:
+				if r.insisted++; r.insisted == 1 {
+					return
+				}
+				r.next.do = wait // somebody goes on replacing the value while it is asked for
+			case wait:
+				r.next.refuse = refused
+				if !r.waited {
+					r.waited = true
+					c.counters.leaseWaits.Add(1)
+				}
+			default:
 				return
-			}
-			r.next.refuse = refused
-			if !r.waited {
-				r.waited = true
-				c.counters.leaseWaits.Add(1)
 			}
 			if now > r.deadline {
 				r.next = step{do: loadBeside} // and keep nothing

@@ -57,6 +57,30 @@ func (r *replacer) Observe(ctx context.Context, op tiered.Operation) (context.Co
 // A forced load of a key that others never stop replacing takes its time, and no
 // more: then it loads without a lease.
 func TestForceLoadAgainstAWriterThatNeverStops(t *testing.T) {
+	one := func(t *testing.T, r *tiered.Region[string], s *source[string]) (string, error) {
+		v, _, err := read(t, r, "k", s, tiered.ForceLoad())
+		return v, err
+	}
+	many := func(t *testing.T, r *tiered.Region[string], s *source[string]) (string, error) {
+		got, err := r.GetOrLoadMany(t.Context(), []string{"k", "l"}, func(ctx context.Context, keys []string) (map[string]string, error) {
+			values := make(map[string]string, len(keys))
+			for _, key := range keys {
+				v, err := s.load(ctx, key)
+				if err != nil {
+					return nil, err
+				}
+				values[key] = v
+			}
+			return values, nil
+		}, tiered.ForceLoad())
+		return got["k"], err
+	}
+	t.Run("one key", func(t *testing.T) { forceAgainstWriter(t, one) })
+	t.Run("several keys", func(t *testing.T) { forceAgainstWriter(t, many) })
+}
+
+func forceAgainstWriter(t *testing.T, force func(*testing.T, *tiered.Region[string], *source[string]) (string, error)) {
+	t.Helper()
 	inBubble(t, func(t *testing.T, b *bubble) {
 		cfg := tiered.Config[string]{Name: "items", LoadTimeout: time.Second, Jitter: -1}
 		var obs replacer
@@ -73,7 +97,7 @@ func TestForceLoadAgainstAWriterThatNeverStops(t *testing.T) {
 		obs.set(0)
 		s := &source[string]{value: "loaded"}
 		began := time.Now()
-		if v, _, err := read(t, r, "k", s, tiered.ForceLoad()); v != "loaded" || err != nil {
+		if v, err := force(t, r, s); v != "loaded" || err != nil {
 			t.Errorf("got %q, %v", v, err)
 		}
 		// It loads again, because something newer was heard, some times.
