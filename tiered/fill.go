@@ -70,8 +70,8 @@ func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
 	}
 	if l.was != nil && len(l.tags) > 0 {
 		// Redis keeps the stamps of its tags, and what they leave of its life is for the
-		// next read to judge.
-		return filled
+		// next read to judge. L1 is only told that this was the answer.
+		l.life = 0
 	}
 	kept := f.copyOf(&l, out.mark, since)
 	kept.token = lease.Token
