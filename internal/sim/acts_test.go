@@ -18,10 +18,11 @@ func (w *world) actMore(n *node, r *rand.Rand, key string, what float64, h how, 
 	region, _ := split(key)
 	which, others := r.Float64(), r.IntN(3)
 	h.tagged = t.tags && r.IntN(3) == 0
+	h.asks = t.asks != never && r.IntN(4) > 0
 	both := w.of(region)
 	switch {
 	case what < p.writes:
-		w.writeMore(n, r, key, both, which, absent)
+		w.writeMore(n, r, key, both, which, others, absent)
 	case t.many && which < 0.4:
 		op := []string{"getmany", "loadmany", "loadmany"}[others]
 		h.batch = true
@@ -42,9 +43,11 @@ func (w *world) actMore(n *node, r *rand.Rand, key string, what float64, h how, 
 }
 
 // writeMore is a write there.
-func (w *world) writeMore(n *node, r *rand.Rand, key string, both []string, which float64, absent bool) {
+func (w *world) writeMore(n *node, r *rand.Rand, key string, both []string, which float64, others int, absent bool) {
 	t := w.plan.settings.of(key)
 	switch {
+	case t.asks != never && others > 0:
+		w.write(n, "", key, absent) // or else there is seldom anything to ask about
 	case t.mutates && which < 0.6:
 		w.mutate(n, both[:1+r.IntN(2)], w.plan.loadTime(r), absent, r.IntN(6) == 0)
 	case t.tags && which < 0.3:

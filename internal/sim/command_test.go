@@ -30,6 +30,7 @@ const (
 	cmdUnblock        = "unblock"
 	cmdTags           = "tags"
 	cmdTouch          = "touch"
+	cmdRevalidate     = "revalidate"
 	cmdRelease        = "release"
 	cmdRenew          = "renew"
 	cmdProbe          = "probe"
@@ -39,7 +40,7 @@ const (
 // scripts are the scripts of package l2.
 var scripts = []string{
 	cmdBegin, cmdFill, cmdGetOrLease, cmdInvalidate, cmdInvalidatePart, cmdRelease, cmdRenew,
-	cmdExpire, cmdBlock, cmdUnblock, cmdTags, cmdTouch,
+	cmdExpire, cmdBlock, cmdUnblock, cmdTags, cmdTouch, cmdRevalidate,
 }
 
 // scriptNames maps the digest of a script to its name. The probe's is learned
@@ -122,8 +123,8 @@ func parseCommand(frame []byte) (*command, error) {
 		c.name = scriptName(c.name, c.args[1])
 		rest := c.args[3+n:]
 		switch c.name {
-		case cmdGetOrLease, cmdBegin, cmdRenew, cmdRelease, cmdFill:
-			c.token = rest[0][:16] // a fill's first argument is token and sequence
+		case cmdGetOrLease, cmdBegin, cmdRenew, cmdRelease, cmdFill, cmdRevalidate:
+			c.token = rest[0][:16] // of a fill and a renewal token and sequence are one argument
 		}
 	}
 	seen := make(map[string]bool)
@@ -157,6 +158,7 @@ func scriptName(verb, source string) string {
 	id := source
 	if verb == "eval" {
 		id = digest(source)
+		sources.Store(id, source)
 		if strings.Contains(source, "PERSIST") {
 			scriptNames().LoadOrStore(id, cmdProbe)
 		}
@@ -165,6 +167,32 @@ func scriptName(verb, source string) string {
 		return name.(string)
 	}
 	return verb
+}
+
+// sources are the scripts that were sent in full, by digest.
+var sources sync.Map
+
+// rewrite lets the server execute another script than the one that was sent, with
+// something in its place.
+func (c *command) rewrite(old, by string) {
+	text := c.args[1]
+	if slices.Contains(scripts, c.name) {
+		text = source(c.name)
+	} else if full, ok := sources.Load(text); ok {
+		text = full.(string)
+	} else if strings.EqualFold(c.args[0], "evalsha") {
+		return // nor does the server know it yet
+	}
+	if !strings.Contains(text, old) {
+		panic("sim: the script of " + c.name + " has no " + old)
+	}
+	args := append([]string{"EVAL", strings.Replace(text, old, by, 1)}, c.args[2:]...)
+	var b strings.Builder
+	fmt.Fprintf(&b, "*%d\r\n", len(args))
+	for _, a := range args {
+		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(a), a)
+	}
+	c.frame = []byte(b.String())
 }
 
 // invalidates reports whether the command, when executed, invalidates its keys.
@@ -203,7 +231,7 @@ func (c *command) executed(frame []byte) (ok bool) {
 	switch c.name {
 	case cmdInvalidate, cmdBegin, cmdInvalidatePart, cmdExpire, cmdBlock, cmdUnblock, cmdTags:
 		c.seq = number(list, 0)
-	case cmdGetOrLease, cmdFill:
+	case cmdGetOrLease, cmdFill, cmdRevalidate:
 		c.seq = number(list, 1)
 		if len(list) == 3 && len(c.keys) == 1 {
 			c.noteValue(c.keys[0], list[2])

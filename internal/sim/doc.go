@@ -26,7 +26,8 @@
 //
 // Of four regions three have more than two tiers, which the seed decides: tags, a
 // sliding life, values that are served stale, a soft timeout, loads ahead of time,
-// remembered errors, an origin that lags behind. Their clients also read, set and
+// remembered errors, an origin that lags behind, loads that ask the origin whether
+// what there was is unchanged. Their clients also read, set and
 // delete several keys by one call, gather loads, force and refresh them, invalidate
 // tags, clear, expire and mutate; some nodes crash in the middle of that. The
 // oracle asserts of them, besides the guarantees for each key however it was read:
@@ -44,8 +45,23 @@
 //     its Mutate, even if the node died right after that.
 //   - Where the origin lags behind, an old version is answered for OriginLag and
 //     the bound at most, unless a load under way brings it, and is never stored.
+//   - What a load is given to ask about came with that validator, would get the same
+//     tags, and was not invalidated: not by a call on its node, nor on any more than
+//     the bound ago. What is unchanged is the value that it was, begun when it was
+//     loaded, so that all the guarantees go on to hold for it; only its life begins
+//     anew when the origin was asked. What Redis renews is that value, and nothing
+//     has happened to it since the lease was granted.
 //   - An error is that of a load on this node, not older than ErrorTTLFor, and not from
 //     before the key was invalidated there.
+//
+// Where loads ask, the origin has strong validators or weak ones. Those are the same
+// for an even version and the next, so that it says "unchanged" of a version from
+// before the last one. The guarantees are asserted all the same, but for two things:
+// what such an origin was asked about since an Expire may be older than what there
+// was at that time, and a value that it let be renewed may be served stale after
+// a newer one that no tier has taken. (That G3 ends where Redis does holds for all
+// values.) A forced load that asks has the bound of a read from L1, because without
+// Redis it asks about that copy.
 //
 // # Seeds
 //
@@ -66,7 +82,7 @@
 //
 // # Interleavings
 //
-// interleavings_test.go and interleavings_more_test.go list interleavings that
+// The files interleavings*_test.go list interleavings that
 // have, or would have, broken a cache of this kind, and how each is recognised in
 // what the network and the oracle have recorded. That each has happened is itself a
 // test. Where seeds do not reach one, a scenario holds frames back until it has
@@ -80,7 +96,8 @@
 // not interleaved; package fence has tests for those. What a key is known to be
 // absent by is not told, so that such an answer is right if any load will do. No
 // region lives in L1 alone, and no value is too large for it. There is one server,
-// without replicas and without a run id, so that no failover can be noticed.
+// without replicas. Seeds have no failovers; in one scenario the server says that it is
+// another one, and has lost an invalidation.
 // Connections are made, and shaken hands on, at once: go-redis holds a lock
 // meanwhile, and a bubble's clock does not move while somebody waits for a lock.
 package sim

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -52,7 +53,7 @@ var interleavings = append([]interleaving{
 	{"frames in pieces", inPieces},
 	{"a Delete fails, then a Get", deleteFailsThenGet},
 	{"Close during everything", closeDuringAll},
-}, featureInterleavings...)
+}, slices.Concat(featureInterleavings, askingInterleavings)...)
 
 // often is how many times an interleaving is looked for until it counts as often.
 const often = 5

@@ -402,7 +402,7 @@ func (l *link) deliverCommand(f *frame) {
 	l.mu.Lock()
 	l.waiting = append(l.waiting, c)
 	l.mu.Unlock()
-	l.atServer.write(f.raw)
+	l.atServer.write(c.frame) // which sabotage may have changed
 }
 
 // readFrame reads one frame.

@@ -24,6 +24,7 @@ const (
 	evFault     kind = "fault"     // the schedule has done something
 	evFlushed   kind = "flushed"   // the server was emptied
 	evEvicted   kind = "evicted"   // one key was
+	evFailover  kind = "failover"  // another primary answers
 	evCommit    kind = "commit"
 	evCall      kind = "call"   // a client's call begins
 	evReturn    kind = "return" // and ends
@@ -148,7 +149,7 @@ func (e *event) line() string {
 		if c.token != "" {
 			s += fmt.Sprintf(" token=%x", c.token[:3])
 		}
-		if st := c.status(); c.name == cmdGetOrLease || c.name == cmdFill {
+		if st := c.status(); c.name == cmdGetOrLease || c.name == cmdFill || c.name == cmdRevalidate {
 			s += " → " + st
 		}
 		if c.seq > 0 {

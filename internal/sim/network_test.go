@@ -32,6 +32,7 @@ type network struct {
 	offset   time.Duration // of the server's clock
 	moved    bool          // it was ever set
 	frozen   time.Time     // if not zero, what it shows
+	primary  string        // what the server says that it is; empty: nothing
 	aux      sync.WaitGroup
 }
 
@@ -243,10 +244,28 @@ func (n *network) execute(c *command) {
 // begin is called just before the server executes a command.
 func (n *network) begin(c *command) {
 	n.setClock()
+	n.introduce(c)
 	if n.taps.sabotage != nil {
 		n.taps.sabotage.before(n, c)
 	}
 	n.taps.before(c)
+}
+
+// introduce lets a probe find the run id of the primary, which a miniredis has not.
+func (n *network) introduce(c *command) {
+	n.mu.Lock()
+	primary := n.primary
+	n.mu.Unlock()
+	if c.name == cmdProbe && primary != "" {
+		c.rewrite("redis.pcall('INFO', 'server')", "'run_id:"+primary+"'")
+	}
+}
+
+// setPrimary lets another primary answer from now on.
+func (n *network) setPrimary(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.primary = name
 }
 
 // finish takes in that the server has executed a command.

@@ -19,6 +19,7 @@ import (
 // its regions; the naive one shows that the oracle can tell the difference.
 type cache interface {
 	read(ctx context.Context, region, key string, load func(context.Context, string) (string, error), opts ...tiered.Option) (string, error)
+	ask(ctx context.Context, region, key string, load asking, opts ...tiered.Option) (string, error)
 	set(ctx context.Context, region, key, value string) error
 	delete(ctx context.Context, region, key string) error
 	ready(ctx context.Context) error
@@ -111,6 +112,10 @@ func (r *real) read(ctx context.Context, region, key string, load func(context.C
 		return r.regions[region].Get(ctx, key, opts...)
 	}
 	return r.regions[region].GetOrLoad(ctx, key, load, opts...)
+}
+
+func (r *real) ask(ctx context.Context, region, key string, load asking, opts ...tiered.Option) (string, error) {
+	return r.regions[region].LoadIf(ctx, key, load, opts...)
 }
 
 func (r *real) set(ctx context.Context, region, key, value string) error {

@@ -25,6 +25,8 @@ type oracle struct {
 	keys       map[string]*known    // and tags, as keys without a region
 	moved      func() bool          // the server's clock was: nobody knows how long lives are
 	loads      []*load              // by id
+	granted    map[string]int       // by token: where in the log a lease was
+	renewals   map[string]bool      // by token: a value was given another life under it
 	grants     map[nodeKey][]string // tokens of leases whose grant has reached the node and that no load has claimed yet
 	violations []violation
 }
@@ -41,6 +43,7 @@ type known struct {
 	lease     grant
 	tomb      grant                  // a tombstone, and until when it stays
 	local     map[string]requirement // by node: what a Delete there has promised
+	promises  map[string]promise     // by node: when that was changed last
 	expired   map[string]requirement // by node: what an Expire there has
 	named     map[string]int         // by node: where in the log the last call that invalidated this very key was
 	shown     map[string]shown       // by node: the newest that the tiers have answered
@@ -98,6 +101,13 @@ type load struct {
 	running bool
 	lease   string // token under which it runs; "" for none
 	guessed bool   // it may run without one
+	named   bool   // its value comes with a validator
+
+	was       *load         // what it may ask the origin about
+	unchanged bool          // it was told that this is unchanged
+	asking    int           // loads that ask about its value
+	answered  time.Duration // when one of them has ended last
+	confirmed int           // where in the log the last one began that was told that it is unchanged
 }
 
 // call is one call of a client.
@@ -121,6 +131,7 @@ type call struct {
 	source tiered.Source
 	info   bool // source is known
 	stale  bool // says so
+	asks   bool // its load does
 	err    error
 }
 
@@ -156,13 +167,13 @@ func (c *call) line(done bool) string {
 }
 
 func newOracle(l *log, m *miniredis.Miniredis, s *settings) *oracle {
-	return &oracle{log: l, redis: m, bound: s.bound, landing: 3 * s.timeout, keys: make(map[string]*known), grants: make(map[nodeKey][]string)}
+	return &oracle{log: l, redis: m, bound: s.bound, landing: 3 * s.timeout, keys: make(map[string]*known), granted: make(map[string]int), renewals: make(map[string]bool), grants: make(map[nodeKey][]string)}
 }
 
 func (o *oracle) declare(key string, partition int, s *settings) {
 	k := &known{
 		partition: partition, absent: []bool{false}, commits: []time.Duration{0},
-		local: make(map[string]requirement), expired: make(map[string]requirement), named: make(map[string]int),
+		local: make(map[string]requirement), promises: make(map[string]promise), expired: make(map[string]requirement), named: make(map[string]int),
 		shown: make(map[string]shown), returned: make(map[string]value),
 	}
 	if !strings.HasPrefix(key, tagPrefix) {
@@ -231,8 +242,8 @@ func (o *oracle) begins(c *call) {
 	c.own, c.soft, c.named = k.local[c.node], k.expired[c.node], k.named[c.node]
 	c.newest, c.before = k.shown[c.node], k.returned[c.node]
 	past := o.bound
-	if c.op == "bypass" || c.op == "force" {
-		past = -1 // past L1 at once
+	if c.op == "bypass" || c.op == "force" && !c.asks {
+		past = -1 // past L1 at once. (Who forces a load that asks asks about L1's copy, without Redis.)
 	}
 	// On any instance, more than D after it was executed, which was before it was
 	// confirmed.
@@ -242,7 +253,7 @@ func (o *oracle) begins(c *call) {
 		// "A read may return the old value for OriginLag after the Delete (and up to
 		// MaxStaleness longer …), because that is what the replica has."
 		old := k.last(c.at-o.bound-k.traits.lag, true).version
-		c.own.version, c.need.version, c.soft.version = 0, old, old
+		c.own.version, c.need.version, c.soft.version = 0, k.last(c.at-o.bound-k.traits.lag, false).version, old
 	}
 	if k.traits.tags {
 		c.tagged = make(map[string]requirement, len(tagNames))
@@ -287,7 +298,7 @@ func (o *oracle) answered(c *call) {
 	o.fresh(c, k, "G1b", &c.need)
 	// (An Expire ends a life by the server's clock, which may be set back.)
 	if known := c.info || k.traits.stale == 0; known && !c.stale && !o.moved() {
-		o.fresh(c, k, "Expire", &c.soft)
+		o.fresh(c, k, "Expire", c.unconfirmed(o, k))
 	}
 	if c.stale && (c.absent || k.traits.stale == 0) {
 		o.violate("stale", c.key, "%s answered with a stale value, which it must not have", c.node)
@@ -330,13 +341,26 @@ func (o *oracle) fresh(c *call, k *known, guarantee string, need *requirement) {
 	}
 }
 
+// unconfirmed is what an Expire asks of an answer. A value that the origin was asked
+// about since has a life again. With a weak validator it need not be the last one.
+func (c *call) unconfirmed(o *oracle, k *known) *requirement {
+	need := c.soft
+	if l := o.loads[c.value.id]; !c.absent && l.confirmed > need.born {
+		if need.born = 0; k.traits.asks == weak {
+			need.version = 0
+		}
+	}
+	return &need
+}
+
 // neverBack asserts G3 between the answer and those of the tiers of this node
 // that were there when its call began.
 func (o *oracle) neverBack(c *call, k *known, l *load, end int) {
 	if k.returned[c.node].version < c.value.version {
 		k.returned[c.node] = c.value
 	}
-	if c.stale && c.value.version < c.before.version && k.evicted <= l.begin {
+	// (Of a weak validator: the older one may have been renewed since.)
+	if c.stale && c.value.version < c.before.version && k.evicted <= l.begin && (k.traits.asks != weak || l.confirmed == 0) {
 		o.violate("stale", c.key, "%s answered with stale version %d, after it had answered %d", c.node, c.value.version, c.before.version)
 	}
 	if c.op == "bypass" || c.op == "force" || !o.fromTier(c, l) {
@@ -369,7 +393,7 @@ func (o *oracle) fromTier(c *call, l *load) bool {
 	}
 	// A call for several keys does not say: no load of this one has ended since, or
 	// shortly before, it began.
-	return !l.set && !l.running && l.over+o.landing < c.at
+	return !l.set && !l.running && l.asking == 0 && max(l.over, l.answered)+o.landing < c.at
 }
 
 // invalidated takes in how a Delete, or what else invalidates, has ended.
@@ -405,6 +429,8 @@ func (o *oracle) invalidated(c *call, version uint64, confirmed, pending bool) {
 	promised := k.local
 	if c.op == "expire" && confirmed && k.traits.stale > 0 {
 		promised = k.expired
+	} else if now := time.Since(o.log.began); k.promises[c.node].at != now {
+		k.promises[c.node] = promise{now, k.local[c.node]}
 	}
 	r := promised[c.node]
 	if need.version >= r.version && need.born >= r.born {
@@ -469,6 +495,12 @@ func (o *oracle) after(c *command) {
 			o.stored(c, k, key)
 			o.unblocked(c, k, key, now)
 		}
+	case cmdRevalidate:
+		if c.status() == "stored" {
+			k.lease = grant{}
+			o.renewed(c, k, key)
+			o.unblocked(c, k, key, now)
+		}
 	case cmdTouch:
 		if c.status() == "1" {
 			o.touched(c, now)
@@ -497,6 +529,9 @@ func (o *oracle) leased(c *command, k *known, key string, now time.Duration) {
 		return
 	}
 	o.unblocked(c, k, key, now)
+	if o.granted[c.token] == 0 {
+		o.granted[c.token] = c.before
+	}
 	if k.lease.token != "" && k.lease.token != c.token && now < k.lease.until {
 		o.violate("G4", key, "a lease was granted to %s while that with token %x lives", c.node, k.lease.token[:3])
 	}
@@ -505,7 +540,8 @@ func (o *oracle) leased(c *command, k *known, key string, now time.Duration) {
 
 // replied takes in that a reply has reached its node.
 func (o *oracle) replied(c *command) {
-	if c.name == cmdGetOrLease && c.status() == "granted" {
+	// (Where what was asked about is gone the lease stays, for another load.)
+	if c.name == cmdGetOrLease && c.status() == "granted" || c.name == cmdRevalidate && c.status() == "gone" {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		id := nodeKey{c.node, c.keys[0]}
@@ -568,7 +604,7 @@ func (o *oracle) lost(key string) {
 func (o *oracle) loadBegins(node, key string, h how, excused func() bool) *load {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	l := &load{id: len(o.loads), node: node, key: key, running: true, called: h.tagged, asked: h.asked, batch: h.number}
+	l := &load{id: len(o.loads), node: node, key: key, running: true, called: h.tagged, asked: h.asked, batch: h.number, named: h.prev != nil}
 	o.loads = append(o.loads, l)
 	text := " without a lease"
 	if id := (nodeKey{node, key}); len(o.grants[id]) > 0 {
@@ -578,6 +614,9 @@ func (o *oracle) loadBegins(node, key string, h how, excused func() bool) *load 
 	l.begin = o.log.add(event{kind: evLoad, node: node, load: l, text: text})
 	if l.guessed = excused(); l.lease == "" && !l.guessed && !o.claims(l) {
 		o.violate("G4", key, "%s loads without a lease and has no reason to", node)
+	}
+	if l.named && h.prev.Validator != "" {
+		o.handed(l, h.prev)
 	}
 	return l
 }
@@ -600,6 +639,7 @@ func (o *oracle) loadEnds(l *load, version uint64, absent bool, text string) {
 	l.version, l.absent, l.running, l.over = version, absent, false, time.Since(o.log.began)
 	l.since, l.used = l.over, l.over
 	o.label(l)
+	o.asked(l)
 	o.mu.Unlock()
 	o.log.add(event{kind: evLoaded, node: l.node, load: l, text: text})
 }

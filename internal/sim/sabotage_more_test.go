@@ -65,15 +65,15 @@ func (a *amnesia) after(n *network, c *command, reply []byte) []byte {
 }
 
 // eternity lets values live on, by the times that they carry and by those that
-// Redis knows.
-type eternity struct{}
+// Redis knows, after a command.
+type eternity struct{ command string }
 
 func (eternity) before(*network, *command) {}
 
-func (eternity) after(n *network, c *command, reply []byte) []byte {
+func (e eternity) after(n *network, c *command, reply []byte) []byte {
 	name := valueName(c)
 	content, err := n.redis.Get(name)
-	if c.name != cmdFill || err != nil || len(content) < 24 {
+	if c.name != e.command || err != nil || len(content) < 24 {
 		return reply
 	}
 	envelope := []byte(content)

@@ -67,12 +67,12 @@ func TestTheOracleNoticesWhatIsBroken(t *testing.T) {
 		{"lives are longer than they may be", "life", func(w *world) {
 			w.have(traits{ttl: 2 * time.Second})
 			w.plan.writes = 0
-			w.net.taps.sabotage = eternity{}
+			w.net.taps.sabotage = eternity{cmdFill}
 		}},
 		{"what nobody reads stays", "life", func(w *world) {
 			w.have(traits{ttl: time.Minute, sliding: 500 * time.Millisecond})
 			w.plan.writes, w.plan.pause = 0, 3*time.Second
-			w.net.taps.sabotage = eternity{}
+			w.net.taps.sabotage = eternity{cmdFill}
 		}},
 		{"values are stored under each other's names", "identity", func(w *world) {
 			w.have(traits{many: true})
@@ -85,6 +85,10 @@ func TestTheOracleNoticesWhatIsBroken(t *testing.T) {
 		{"errors are remembered for too long", "ErrorTTLFor", func(w *world) {
 			w.have(traits{errors: 100 * time.Millisecond})
 			w.open = openWith(&grudge{})
+		}},
+		{"the origin is asked about what was answered last", "prev", func(w *world) {
+			w.have(traits{asks: weak, ttl: 500 * time.Millisecond})
+			w.open = openWith(&obstinacy{})
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -30,15 +30,17 @@ func (w *world) neighbour(key string) string {
 
 // sequenceOf is the present sequence of a key's partition in Redis.
 func (w *world) sequenceOf(key string) string {
+	region, name := split(key)
+	return w.net.sequence(keyspace.Hash(region, name))
+}
+
+// sequence is that of the partition of a hash.
+func (n *network) sequence(hash uint64) string {
 	l, err := keyspace.New(prefix, partitions)
 	if err != nil {
-		w.t.Fatal(err)
+		return ""
 	}
-	region, name := split(key)
-	s, err := w.redis.Get(l.Sequence(l.Partition(keyspace.Hash(region, name))))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	s, _ := n.redis.Get(l.Sequence(l.Partition(hash)))
 	return s
 }
 

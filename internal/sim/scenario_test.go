@@ -454,4 +454,4 @@ var scenarios = append([]scenario{
 		name: "Close during everything", shows: []string{"Close during everything"},
 		act: closeDuringEverything,
 	},
-}, featureScenarios...)
+}, slices.Concat(featureScenarios, askingScenarios)...)

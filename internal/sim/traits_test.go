@@ -23,6 +23,8 @@ type traits struct {
 	errors  time.Duration // ErrorTTLFor
 	lag     time.Duration // OriginLag, and how far behind the origin is
 	writing time.Duration // WriteTimeout; 0: the library's
+	asks    validity      // loads ask the origin whether what there was is unchanged
+	keep    time.Duration // RevalidateFor
 }
 
 // Tags. Those of a value are known from it: whether its version is even. That of a
@@ -58,8 +60,10 @@ func (p *plan) draws() {
 		at := p.settings.bound + time.Duration(r.Float64()*float64(p.length-2*p.settings.bound))
 		p.actions = append(p.actions, action{at: at, what: what, place: pick(r, "a", "b", "c"), key: r.IntN(len(keyNames))})
 	}
+	asking := p.stream("asking") // of its own: what was decided before it came stays as it was
 	for i := range p.settings.traits {
 		t := p.traits(r)
+		p.asks(asking, &t)
 		p.settings.traits[i] = t
 		if t.tags {
 			act("evict-tag")
@@ -114,7 +118,7 @@ func (s *settings) config(i int) tiered.Config[string] {
 	}
 	cfg := tiered.Config[string]{
 		Name: regions[i], TTL: ttl, NegativeTTL: ttl / 2, LoadTimeout: s.loadTimeout, NotFound: []error{errNoSuch},
-		StaleFor: t.stale, SoftTimeout: t.soft, RefreshAhead: t.ahead, SlidingTTL: t.sliding, OriginLag: t.lag, WriteTimeout: t.writing,
+		StaleFor: t.stale, RevalidateFor: t.keep, SoftTimeout: t.soft, RefreshAhead: t.ahead, SlidingTTL: t.sliding, OriginLag: t.lag, WriteTimeout: t.writing,
 	}
 	if s.noL1 && i == 0 {
 		cfg.Mode = tiered.L2Only

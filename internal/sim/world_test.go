@@ -178,13 +178,16 @@ func (w *world) end() {
 
 // how is what a load does: it takes some time, reads at its begin or at its end,
 // and may fail. With tagged the call gives a tag; batch says that it is one for
-// several keys, asked that it is one of a Refresh.
+// several keys, asked that it is one of a Refresh, asks that it may find what there
+// was unchanged.
 type how struct {
 	takes         time.Duration
 	early, fails  bool
 	tagged, batch bool
 	asked         bool
-	number        int // of the call of the load function, if for several keys
+	asks          bool                  // by LoadIf
+	prev          *tiered.Entry[string] // what that has given the load
+	number        int                   // of the call of the load function, if for several keys
 }
 
 // load is a load of the origin.
@@ -239,6 +242,9 @@ func (w *world) loadKeys(ctx context.Context, n *node, keys []string, h how) (va
 		case h.fails:
 			w.oracle.loadEnds(l, v.version, false, " failed")
 			errs[key] = fmt.Errorf("load of %v: %w", v, errOrigin)
+		case l.was != nil && !absent[key] && w.unchanged(key, h.prev, v.version):
+			w.oracle.saysUnchanged(l, v.version)
+			errs[key] = fmt.Errorf("load %d: %w", l.id, tiered.ErrUnchanged)
 		case absent[key]:
 			w.oracle.loadEnds(l, v.version, true, fmt.Sprintf(" = version %d, absent", v.version))
 			errs[key] = fmt.Errorf("load %d: %w", l.id, errNoSuch)
@@ -253,7 +259,7 @@ func (w *world) loadKeys(ctx context.Context, n *node, keys []string, h how) (va
 // get reads a key at a node; op is get, load, bypass, force or bound.
 func (w *world) get(n *node, op, key string, info bool, h how) *call {
 	defer n.enter("read")()
-	c := &call{op: op, node: n.name, key: key, info: info}
+	c := &call{op: op, node: n.name, key: key, info: info, asks: op != "get" && h.asks}
 	region, name := split(key)
 	var opts []tiered.Option
 	var told tiered.Info
@@ -275,9 +281,12 @@ func (w *world) get(n *node, op, key string, info bool, h how) *call {
 	}
 	w.oracle.begins(c)
 	var text string
-	if op == "bound" {
+	switch {
+	case c.asks:
+		text, c.err = n.cache.ask(n.ctx, region, name, w.asking(n, key, h), opts...)
+	case op == "bound":
 		text, c.err = n.real().bound[region].Get(n.ctx, name, opts...)
-	} else {
+	default:
 		text, c.err = n.cache.read(n.ctx, region, name, load, opts...)
 	}
 	c.source, c.stale = told.Source, told.Stale
