@@ -33,7 +33,7 @@ func (w *world) actMore(n *node, r *rand.Rand, key string, what float64, h how, 
 		w.get(n, "get", key, info, how{})
 	case which < 0.70:
 		w.get(n, "bypass", key, info, h)
-	case which < 0.75:
+	case which < 0.75, h.asks && which < 0.85:
 		w.get(n, "force", key, info, h)
 	case which < 0.77:
 		w.refresh(n, both, h)

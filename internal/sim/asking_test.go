@@ -34,13 +34,13 @@ type asking = func(ctx context.Context, name string, prev tiered.Entry[string]) 
 // the region has.
 func (p *plan) asks(r *rand.Rand, t *traits) {
 	what, ttl := pick(r, never, never, strong, weak), pick(r, p.settings.bound/5, p.settings.bound/2)
-	keep := pick(r, 0, -1, p.settings.bound/2, 4*p.settings.bound)
+	keep := pick(r, 0, 0, -1, 4*p.settings.bound)
 	if *t == (traits{}) || what == never {
 		return
 	}
-	t.asks, t.keep = what, keep
-	if t.ttl == 0 {
-		t.ttl = ttl // of what is not over nobody asks
+	t.asks, t.keep, t.ttl = what, keep, ttl // of what is not over nobody asks, as a rule
+	if t.sliding > 0 {
+		t.sliding = ttl / 2
 	}
 }
 
