@@ -104,6 +104,9 @@ func (b *Backplane) report(ctx context.Context) {
 		case <-b.changed:
 		}
 		s := b.State()
+		if s.Ready && !last.Ready {
+			b.checkEviction()
+		}
 		changed := s.Ready != last.Ready || s.Cause != last.Cause // reasons differ in details with every attempt
 		if !changed && (s.Cause != CauseUnconfirmed || explains(last.Err) || !explains(s.Err)) {
 			continue
