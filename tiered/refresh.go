@@ -176,8 +176,9 @@ func (f *flight) throughLease(ctx context.Context) *outcome {
 // Meanwhile, and where a load fails, the old values are served. It returns when all
 // loads have ended, with the errors of those that failed (an absence is none), or
 // when ctx ends; loads that have begun go on. The new values have the tags of
-// Config.Tags, and none that a call has given: see [WithTags]. For thousands of keys
-// use [Region.GetOrLoadMany] with ForceLoad.
+// Config.Tags, and none that a call has given: to give some, call [Region.GetOrLoad]
+// with [ForceLoad] and [WithTags]. For thousands of keys use [Region.GetOrLoadMany] with
+// ForceLoad.
 func (r *Region[V]) Refresh(ctx context.Context, load func(ctx context.Context, key string) (V, error), keys ...string) error {
 	if r == nil {
 		return errNilRegion
