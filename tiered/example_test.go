@@ -54,7 +54,7 @@ func serve(ctx context.Context, address string, db database) error {
 	if err != nil {
 		return err
 	}
-	defer node.Close()
+	defer node.Close() // a server calls node.Shutdown(ctx) first: it waits for queued invalidations
 
 	products, err := tiered.New(node, tiered.Config[Product]{
 		Name:     "products",
@@ -70,6 +70,6 @@ func serve(ctx context.Context, address string, db database) error {
 		return err
 	}
 	fmt.Println(p.Name)
-	err = products.Delete(ctx, "42") // after the commit: on all instances
+	err = products.Delete(ctx, "42") // after the commit: on all instances; a *PendingError is queued, and no reason to fail
 	return err
 }
