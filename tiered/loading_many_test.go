@@ -201,34 +201,35 @@ func TestCoalescing(t *testing.T) {
 // All that are gathered into one load get its error, each for its own key; the
 // load's context ends when nobody waits any more.
 func TestCoalescedLoadThatFailsOrIsAbandoned(t *testing.T) {
-	n := instances(t, redistest.Mini(t), 1)[0]
-	r := region(t, n, tiered.Config[string]{Name: "users", LoadTimeout: 200 * time.Millisecond})
-	u := &users{err: errGone}
-	l := tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: 199 * time.Millisecond, MaxBatch: 2})
-	both := func(a, b int) (errs [2]error) {
-		var wg sync.WaitGroup
-		for i, id := range []int{a, b} {
-			wg.Go(func() { _, errs[i] = l.Get(t.Context(), id) })
+	inBubble(t, func(t *testing.T, b *bubble) {
+		r := region(t, b.node(t), tiered.Config[string]{Name: "users", LoadTimeout: 200 * time.Millisecond})
+		u := &users{err: errGone}
+		l := tiered.BindMany(r, strconv.Itoa, u.byIDs, tiered.Coalescing{MaxWait: 199 * time.Millisecond, MaxBatch: 2})
+		both := func(a, b int) (errs [2]error) {
+			var wg sync.WaitGroup
+			for i, id := range []int{a, b} {
+				wg.Go(func() { _, errs[i] = l.Get(t.Context(), id) })
+			}
+			wg.Wait()
+			return errs
 		}
-		wg.Wait()
-		return errs
-	}
-	if errs := both(1, 101); errs[0] != nil || !errors.Is(errs[1], errGone) || errors.Is(errs[1], tiered.ErrNotFound) {
-		t.Errorf("a load that fails in part: %v", errs)
-	}
-	u.boom = "boom"
-	for i, err := range both(2, 3) {
-		var p *tiered.LoadPanicError
-		if !errors.As(err, &p) || p.Value != "boom" {
-			t.Errorf("%d: %v", i, err)
+		if errs := both(1, 101); errs[0] != nil || !errors.Is(errs[1], errGone) || errors.Is(errs[1], tiered.ErrNotFound) {
+			t.Errorf("a load that fails in part: %v", errs)
 		}
-	}
-	u.boom, u.err, u.hold = nil, nil, make(chan struct{})
-	for i, err := range both(4, 5) {
-		if !errors.Is(err, tiered.ErrLoadTimeout) {
-			t.Errorf("%d: %v, want ErrLoadTimeout", i, err)
+		u.boom = "boom"
+		for i, err := range both(2, 3) {
+			var p *tiered.LoadPanicError
+			if !errors.As(err, &p) || p.Value != "boom" {
+				t.Errorf("%d: %v", i, err)
+			}
 		}
-	}
+		u.boom, u.err, u.hold = nil, nil, make(chan struct{})
+		for i, err := range both(4, 5) {
+			if !errors.Is(err, tiered.ErrLoadTimeout) {
+				t.Errorf("%d: %v, want ErrLoadTimeout", i, err)
+			}
+		}
+	})
 }
 
 // A Get that coalesces and a GetMany share what is under way.
