@@ -92,13 +92,19 @@ func TestMastersHaveFatesOfTheirOwn(t *testing.T) {
 			},
 		} {
 			t.Run(name, func(t *testing.T) {
-				var fail atomic.Bool
+				var fail, failed atomic.Bool
+				counted := make(chan struct{})
+				defer close(counted)
 				client := c.client(t, func(o *redis.ClusterOptions) { o.MaxRedirects = -1 })
 				client.OnNewNode(func(n *redis.Client) {
 					n.AddHook(pipelineHook(func(cmds []redis.Cmder, next func() error) error {
 						if !fail.CompareAndSwap(true, false) {
+							if failed.Load() {
+								<-counted // leases are released, and a success ends the count
+							}
 							return next()
 						}
+						failed.Store(true)
 						for _, cmd := range cmds {
 							cmd.SetErr(io.ErrUnexpectedEOF)
 						}
