@@ -89,7 +89,10 @@ func TestCloseDoesNotWaitForTheInvalidator(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
 	r := &retrier{answer: func(call) (uint64, error) { <-release; return 0, errors.New("late") }}
-	n := withRetrier(t, r, func(o *invalidation.Options) { o.Timeout = 20 * time.Millisecond })
+	// Not until it is ready: in so short a time a probe need not have its answer.
+	n := start(t, redistest.Mini(t).Client(t), slow, options(func(o *invalidation.Options) {
+		o.Retrier, o.Timeout = r, 20*time.Millisecond
+	}))
 	n.Enqueue([]keyspace.Key{n.key(0, 0)})
 	n.eventually("an attempt that is given up", func() bool { return n.Stats().RetriesFailed > 0 })
 	closes(t, n)

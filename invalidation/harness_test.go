@@ -43,6 +43,7 @@ type config struct {
 	prefix     string
 	partitions int
 	bound      time.Duration
+	timeout    time.Duration
 	options    func(*invalidation.Options)
 }
 
@@ -60,6 +61,7 @@ func start(t *testing.T, client redis.UniversalClient, changes ...func(*config))
 	n := &node{t: t, fences: fence.New(c.partitions, c.bound, 1<<20), layout: layout, redis: client, logs: new(logs)}
 	opts := invalidation.Options{
 		Client:    client,
+		Timeout:   c.timeout,
 		Layout:    layout,
 		Fences:    n.fences,
 		Origin:    1,
