@@ -97,8 +97,6 @@ func started(t *testing.T, client redis.UniversalClient, changes ...func(*config
 	return n
 }
 
-func bound(d time.Duration) func(*config) { return func(c *config) { c.bound = d } }
-
 func partitions(n int) func(*config) { return func(c *config) { c.partitions = n } }
 
 func options(f func(*invalidation.Options)) func(*config) {
