@@ -15,6 +15,11 @@ import (
 // what it was woken for, where the bound is long.
 const maxSpacing = 50 * time.Millisecond
 
+// maxRetry keeps an instance that could not be confirmed from staying so for long
+// after it could be, where the bound is long. Nothing else may tell it: a
+// subscription that has come back does not say that probes get through.
+const maxRetry = time.Second
+
 // prober makes certain that everything was heard. All its fields but those
 // that say so belong to its loop.
 type prober struct {
@@ -86,7 +91,11 @@ func (p *prober) loop(ctx context.Context) {
 		}
 		started = time.Now()
 		again := p.round(ctx)
-		next := p.every - p.every/10 + jitter(p.every/10)
+		every := p.every
+		if p.problem.Load() != nil {
+			every = min(every, maxRetry)
+		}
+		next := every - every/10 + jitter(every/10)
 		switch {
 		case again && free:
 			next = 0
