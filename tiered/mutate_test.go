@@ -195,16 +195,7 @@ func TestMutateSurvivesAKill(t *testing.T) {
 			t.Parallel()
 			b := redistest.Real(t)
 			c := b.Client(t)
-			if err := c.Set(t.Context(), version, 1, 0).Err(); err != nil {
-				t.Fatal(err)
-			}
-			rs := regions(t, instances(t, b, 2, func(o *tiered.Options) { o.MaxStaleness = bound }), tiered.Config[int]{Name: "items"})
-			for _, r := range rs {
-				if _, err := r.GetOrLoad(t.Context(), "k", versionOf(c)); err != nil {
-					t.Fatal(err)
-				}
-				settles(t, r, "k")
-			}
+			rs := readers(t, b, c)
 			child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChildThatIsKilledInAMutate$")
 			child.Env = append(os.Environ(), killAt+"="+step, killRedis+"="+c.Options().Addr)
 			out, err := child.CombinedOutput()
@@ -220,6 +211,22 @@ func TestMutateSurvivesAKill(t *testing.T) {
 			readAfterDeath(t, rs, c, want, died)
 		})
 	}
+}
+
+// readers are two instances that have version 1 of the key in L1.
+func readers(t *testing.T, b *redistest.Backend, c *redis.Client) []*tiered.Region[int] {
+	t.Helper()
+	if err := c.Set(t.Context(), version, 1, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	rs := regions(t, instances(t, b, 2, func(o *tiered.Options) { o.MaxStaleness = bound }), tiered.Config[int]{Name: "items"})
+	for _, r := range rs {
+		if _, err := r.GetOrLoad(t.Context(), "k", versionOf(c)); err != nil {
+			t.Fatal(err)
+		}
+		settles(t, r, "k")
+	}
+	return rs
 }
 
 // readAfterDeath reads until the key is cached again. What was committed is read

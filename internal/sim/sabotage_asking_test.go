@@ -41,17 +41,7 @@ func TestTheOracleNoticesWhatARenewalLeavesOut(t *testing.T) {
 					continue
 				}
 				synctest.Test(t, func(t *testing.T) {
-					p := quietPlan()
-					sc.plan(p)
-					w = newWorld(unheard{t}, p)
-					w.net.taps.sabotage = tt.sabotage
-					w.teachScripts()
-					s := &stage{w: w, a: w.start("a"), b: w.start("b")}
-					w.start("c")
-					wait(200 * time.Millisecond)
-					sc.act(w, s)
-					s.wg.Wait()
-					w.heal()
+					w = sc.play(unheard{t}, tt.sabotage)
 					w.end()
 				})
 			}

@@ -28,24 +28,32 @@ type stage struct {
 	wg   sync.WaitGroup
 }
 
+// play acts a scenario in a world of its own, and mends what it has broken there.
+func (sc *scenario) play(tb testing.TB, sabotage saboteur) *world {
+	tb.Helper()
+	p := quietPlan()
+	if sc.plan != nil {
+		sc.plan(p)
+	}
+	w := newWorld(tb, p)
+	w.net.taps.sabotage = sabotage
+	w.teachScripts()
+	s := &stage{w: w, a: w.start("a"), b: w.start("b")}
+	w.start("c")
+	wait(200 * time.Millisecond)
+	sc.act(w, s)
+	s.wg.Wait()
+	w.heal()
+	return w
+}
+
 func TestScenarios(t *testing.T) {
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
 			var w *world
 			synctest.Test(t, func(t *testing.T) {
-				p := quietPlan()
-				if sc.plan != nil {
-					sc.plan(p)
-				}
-				w = newWorld(t, p)
-				w.teachScripts()
-				s := &stage{w: w, a: w.start("a"), b: w.start("b")}
-				w.start("c")
-				wait(200 * time.Millisecond)
-				sc.act(w, s)
-				s.wg.Wait()
-				w.heal()
+				w = sc.play(t, nil)
 				w.conclude()
 				w.end()
 				w.explain()
