@@ -80,7 +80,7 @@ func ExampleConfig_slidingTTL() {
 		return
 	}
 	defer node.Close()
-	sessions, err := tiered.New(node, tiered.Config[string]{Name: "sessions", TTL: 12 * time.Hour, SlidingTTL: time.Second})
+	sessions, err := tiered.New(node, tiered.Config[string]{Name: "sessions", TTL: 12 * time.Hour, SlidingTTL: 2 * time.Second})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -90,7 +90,7 @@ func ExampleConfig_slidingTTL() {
 		fmt.Println(err)
 	}
 	fmt.Println(sessions.Get(ctx, "s1"))
-	time.Sleep(1500 * time.Millisecond) // nobody reads it
+	time.Sleep(3 * time.Second) // nobody reads it
 	_, err = sessions.Get(ctx, "s1")
 	fmt.Println(errors.Is(err, tiered.ErrNotFound))
 	// Output:

@@ -176,15 +176,15 @@ func TestRedisThatRefusesWritesIsNotReadFromAfterTheBound(t *testing.T) {
 	}
 	m.warm(t, keys[0])
 	admin := f.server.Client(t)
+	for _, k := range keys { // and their Deletes go to another primary
+		f.origin.commit(k)
+	}
 	if err := admin.ConfigSet(t.Context(), "min-replicas-to-write", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	refuses := time.Now()
-	for _, k := range keys { // and their Deletes go to another primary
-		f.origin.commit(k)
-	}
 	old := 0
-	for i := 0; time.Since(refuses) < 3*bound && !t.Failed(); i++ {
+	for i := 1; time.Since(refuses) < 3*bound && !t.Failed(); i++ {
 		// Each is read for the first time at some moment, and then again and again.
 		for _, k := range keys[:min(i, len(keys))] {
 			begin := time.Now()
