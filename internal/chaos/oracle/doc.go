@@ -14,7 +14,8 @@
 //     than a read from the tiers of the same instance that had ended before it
 //     began.
 //   - [OneLoad] (G4): two loads of a key under a lease at once, with nothing
-//     between them that ends a lease.
+//     between them that ends a lease. That a load is under one is what Doppio
+//     tells its observer; a batch is if all of its keys are.
 //   - [Life]: of Doppio's, a value that was loaded longer ago than its life and
 //     StaleFor allow.
 //

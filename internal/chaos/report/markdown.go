@@ -33,8 +33,9 @@ machine's monotonic clock, which all processes share and which runs on while a p
 returns. **Staleness** of a read: from the moment at which the first invalidation that followed a missing version returned
 nil to the moment at which the read began. G1a allows none on the instance that invalidated (for Doppio, an invalidation
 that returned a PendingError counts there too), G1b allows D on every other. G3: a read from the tiers never returns an older
-version than an earlier one of the same instance. G4: no two loads of a key under a lease at once. Life: no value is served
-that was loaded longer ago than its TTL and StaleFor, and half a second for storing it (what Redis carries out late it may
+version than an earlier one of the same instance. G4: no two loads of a key under a lease at once (which
+loads are under their leases is what the library tells its ` + "`Observer`" + `; a batch counts if all of its keys are). Life: no value
+is served that was loaded longer ago than its TTL and StaleFor, and half a second for storing it (what Redis carries out late it may
 store as late as a lease lives: 5 s).
 
 *Age* counts from the commit of the missing version instead, whether its invalidation was ever confirmed or not. Nothing
