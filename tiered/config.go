@@ -121,9 +121,9 @@ type Config[V any] struct {
 	OriginLag time.Duration
 	// RevalidateFor is how long past its life a value that [Region.LoadIf] has
 	// stored with a validator stays in Redis, also after [Region.Expire], so that the
-	// origin can be asked whether it is unchanged. It is not served for that. (In L1 it stays until there
-	// is no more room.) Defaults to TTL, or StaleFor if that is longer; negative: as
-	// long as StaleFor.
+	// origin can be asked whether it is unchanged. It is not served for that. (In L1 it
+	// stays until there is no more room.) Defaults to TTL, or StaleFor if that is longer;
+	// negative: as long as StaleFor.
 	RevalidateFor time.Duration
 	// MaxL1Bytes is the size of the largest value that is kept in L1; larger
 	// ones live in L2 only. Defaults to Options.L1MaxBytes/64.

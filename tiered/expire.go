@@ -15,7 +15,8 @@ import (
 // for Config.StaleFor, to be served if that load fails or is slow; and those with a
 // [Validator] for Config.RevalidateFor, so that a [Region.LoadIf] can ask whether they
 // are unchanged. So it is for values that have become old, not for values that have
-// become wrong.
+// become wrong: of an older version an origin with a weak validator may say
+// "unchanged", and then it lives on.
 //
 // Like a Delete it is counted and announced, and has its errors and its bound:
 // once it returned nil no read that begins on this instance takes an older value
@@ -24,8 +25,9 @@ import (
 // deleted, and the error is a [*PendingError].
 //
 // It is a Delete where there is nowhere to keep a value: without Config.StaleFor
-// (unless the value has a validator), for what is known to be absent, with Config.OriginLag, and in an L1Only region of
-// a node that shares Redis, whose instances learn of it by the same message.
+// (unless the value has a validator), for what is known to be absent, with
+// Config.OriginLag, and in an L1Only region of a node that shares Redis, whose
+// instances learn of it by the same message.
 func (r *Region[V]) Expire(ctx context.Context, keys ...string) error {
 	if r == nil {
 		return errNilRegion
