@@ -1,6 +1,9 @@
 package tiered
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // gate counts what is running and can be shut. (A sync.WaitGroup must not be
 // added to while somebody waits for it to reach zero, which is just what
@@ -45,4 +48,22 @@ func (g *gate) close() {
 	if g.running == 0 {
 		close(g.idle)
 	}
+}
+
+// drain shuts the gate and waits until nothing is running, or until done. The error
+// is ctx's, if that has ended while something was.
+func (g *gate) drain(ctx context.Context, done <-chan struct{}) error {
+	g.close()
+	select {
+	case <-g.idle: // first: where ctx has ended too, a select of both would choose at random
+		return nil
+	default:
+	}
+	select {
+	case <-g.idle:
+	case <-done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
 }

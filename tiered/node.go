@@ -259,12 +259,8 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		*gate
 		what string
 	}{{n.gate, "loads"}, {n.mutations, "writes of Mutate"}, {n.writes, "invalidations"}} {
-		g.close()
-		select {
-		case <-g.idle:
-		case <-n.done:
-		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("doppio: shutdown: %s still running: %w", g.what, ctx.Err()))
+		if err := g.drain(ctx, n.done); err != nil {
+			errs = append(errs, fmt.Errorf("doppio: shutdown: %s still running: %w", g.what, err))
 		}
 	}
 	if n.backplane != nil {

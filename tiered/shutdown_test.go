@@ -143,3 +143,18 @@ func TestShutdownOutOfTime(t *testing.T) {
 		}
 	})
 }
+
+// Of a node where nothing is running a Shutdown that has no time says nothing.
+func TestShutdownOfAnIdleNodeNeedsNoTime(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 { // which of two things that have happened is seen first is left to chance
+		n, err := tiered.Open(t.Context(), tiered.Options{Local: true, Prefix: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Shutdown(ctx); err != nil {
+			t.Fatalf("Shutdown: %v", err)
+		}
+	}
+}
