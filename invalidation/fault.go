@@ -130,3 +130,19 @@ func (e *waitError) Unwrap() []error {
 	}
 	return []error{e.end, e.cause}
 }
+
+// cause is why what waits has not been sent: the errors of the last attempts, and what
+// the prober knows of the way to Redis; nil: nobody has tried yet.
+func (q *queue) cause() error {
+	var all problems
+	q.mu.RLock()
+	for i := range q.parts {
+		all.add(q.parts[i].err) // of those that still wait: a confirmation takes it away
+	}
+	q.mu.RUnlock()
+	all.add(q.b.prober.cause())
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}

@@ -23,7 +23,6 @@ type queue struct {
 	mu    sync.RWMutex
 	parts []waiting
 	idle  chan struct{} // closed while nothing waits
-	err   error         // of the last attempt that failed
 }
 
 // waiting is what waits in one partition.
@@ -40,6 +39,7 @@ type waiting struct {
 	folded  uint64 // how often the single keys gave way to their regions
 
 	failures int
+	err      error // of the last attempt, if it failed
 	next     int64 // when to try again, on the fences' clock
 	sending  bool
 }
@@ -234,21 +234,6 @@ func (q *queue) drain(ctx context.Context) error {
 	return &waitError{what, why, cause}
 }
 
-// cause is why what waits has not been sent: the last attempt's error, and what the
-// prober knows of the way to Redis; nil: nobody has tried yet.
-func (q *queue) cause() error {
-	q.mu.RLock()
-	err := q.err
-	q.mu.RUnlock()
-	var all problems
-	all.add(err)
-	all.add(q.b.prober.cause())
-	if len(all) == 0 {
-		return nil
-	}
-	return all
-}
-
 // batch is what one attempt sends.
 type batch struct {
 	partition int
@@ -308,7 +293,7 @@ func (q *queue) done(t batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w := &q.parts[t.partition]
-	w.sending, w.failures, w.next = false, 0, 0
+	w.sending, w.failures, w.next, w.err = false, 0, 0, nil
 	if len(t.regions) > 0 {
 		if w.version == t.versions[0] {
 			w.regions = nil
@@ -340,9 +325,8 @@ func (q *queue) done(t batch) {
 func (q *queue) failed(t batch, err error, now int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.err = err
 	w := &q.parts[t.partition]
-	w.sending = false
+	w.sending, w.err = false, err
 	w.failures++
 	w.next = now + int64(backoff(w.failures, firstResend, lastResend))
 }

@@ -285,6 +285,41 @@ func TestDrainSaysWhatIsLeft(t *testing.T) {
 	}
 }
 
+// Why something was not sent once is not why something else is not sent now.
+func TestDrainSaysWhyForWhatIsLeft(t *testing.T) {
+	errGone := errors.New("gone since")
+	errNow := errors.New("what is wrong now")
+	r := &retrier{answer: func(call) (uint64, error) { return 0, errGone }}
+	n := withRetrier(t, r)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	first, second := n.key(0, 0), n.key(1, 0)
+	n.Enqueue([]keyspace.Key{first})
+	n.eventually("the error", func() bool { return errors.Is(n.Drain(ended), errGone) })
+	r.answers(func(c call) (uint64, error) {
+		if c.partition == 1 {
+			return 0, errNow
+		}
+		return 1 << 40, nil
+	})
+	n.eventually("the confirmation", func() bool { return !n.Pending(first.Hash) })
+	n.Enqueue([]keyspace.Key{second})
+	n.eventually("the other error", func() bool { return errors.Is(n.Drain(ended), errNow) })
+	n.Enqueue([]keyspace.Key{first})
+	if err := n.Drain(ended); errors.Is(err, errGone) {
+		t.Errorf("Drain: %v", err)
+	}
+	r.answers(func(call) (uint64, error) { return 1 << 41, nil })
+	n.eventually("all confirmations", func() bool { return !n.Pending(first.Hash) && !n.Pending(second.Hash) })
+	release := make(chan struct{})
+	defer close(release)
+	r.answers(func(call) (uint64, error) { <-release; return 1 << 42, nil })
+	n.Enqueue([]keyspace.Key{second})
+	if err := n.Drain(ended); errors.Is(err, errGone) || errors.Is(err, errNow) {
+		t.Errorf("Drain: %v", err)
+	}
+}
+
 func TestAConfirmationWithoutASequenceIsNone(t *testing.T) {
 	r := &retrier{answer: func(call) (uint64, error) { return 0, nil }}
 	n := withRetrier(t, r)
