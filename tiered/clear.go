@@ -87,7 +87,7 @@ func (n *Node) clearL2(ctx context.Context, region string) error {
 	case len(errs) == 0:
 		return nil
 	case n.closed.Load():
-		return fmt.Errorf("%w: clear %s was not confirmed: %w", ErrClosed, region, errors.Join(errs...))
+		return fmt.Errorf("%w: clear %s was not confirmed: %w", ErrClosed, region, distinct(errs))
 	}
-	return &PendingError{Region: region, Err: unavailable(errors.Join(errs...))}
+	return &PendingError{Region: region, Err: unavailable(distinct(errs))}
 }

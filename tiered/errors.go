@@ -114,3 +114,17 @@ func (e *LoadPanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
 }
+
+// distinct joins errors that say different things. Partitions that fail together do so
+// for one reason as a rule, and there may be hundreds of them.
+func distinct(errs []error) error {
+	said := make(map[string]struct{}, 1)
+	var some []error
+	for _, err := range errs {
+		if _, known := said[err.Error()]; !known {
+			said[err.Error()] = struct{}{}
+			some = append(some, err)
+		}
+	}
+	return errors.Join(some...)
+}

@@ -92,7 +92,7 @@ func (n *Node) invalidateL2(ctx context.Context, keys []keyspace.Key, ask func(c
 	if len(unknown) == 0 {
 		return seq, nil
 	}
-	return 0, n.unconfirmed(unknown, errors.Join(errs...))
+	return 0, n.unconfirmed(unknown, distinct(errs))
 }
 
 // heard is how far the partitions of the keys have been heard so far.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -78,4 +79,22 @@ func TestErrorsNameAnAddressThatIsSilent(t *testing.T) {
 		err := n.Ready(ctx)
 		return err != nil && strings.Contains(err.Error(), l.Addr().String()+": no answer in time")
 	})
+}
+
+// What is wrong with all partitions is said once.
+func TestErrorsOfManyPartitionsSayWhyOnce(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClient(&redis.Options{Addr: nowhere(t)})
+	t.Cleanup(func() { _ = client.Close() })
+	n := open(t, tiered.Options{Redis: client, MaxStaleness: bound, L2Timeout: 50 * time.Millisecond, Partitions: 64})
+	r := region(t, n, tiered.Config[int]{Name: "items"})
+	keys := make([]string, 100)
+	for i := range keys {
+		keys[i] = strconv.Itoa(i)
+	}
+	for name, err := range map[string]error{"Clear": r.Clear(t.Context()), "Delete": r.Delete(t.Context(), keys...)} {
+		if !errors.Is(err, tiered.ErrUnavailable) || strings.Count(err.Error(), "no answer in time") != 1 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
