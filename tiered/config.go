@@ -184,8 +184,8 @@ func (cfg *Config[V]) validate(opts *Options) error {
 			bad("%s is negative (%v)", life.name, life.Duration)
 		}
 	}
-	if cfg.L1TTL > orDefault(cfg.TTL, DefaultTTL) {
-		bad("L1TTL (%v) is longer than TTL (%v)", cfg.L1TTL, orDefault(cfg.TTL, DefaultTTL))
+	if ttl := orDefault(cfg.TTL, DefaultTTL); ttl >= 0 && cfg.L1TTL > ttl {
+		bad("L1TTL (%v) is longer than TTL (%v)", cfg.L1TTL, ttl)
 	}
 	if !(cfg.Jitter < 1) { // also true for NaN
 		bad("Jitter is %v, must be below 1", cfg.Jitter)

@@ -105,6 +105,9 @@ func TestNewNamesAllProblemsAtOnce(t *testing.T) {
 			if !errors.Is(err, tiered.ErrInvalidOption) {
 				t.Errorf("%v is no ErrInvalidOption", err)
 			}
+			if strings.Contains(err.Error(), "(0s)") {
+				t.Errorf("%v: what was not set is no problem", err)
+			}
 			if region {
 				t.Error("an error came with a region")
 			}
