@@ -183,7 +183,7 @@ func (r *Region[V]) Refresh(ctx context.Context, load func(ctx context.Context, 
 	if r == nil {
 		return errNilRegion
 	}
-	return eachKey(keys, func(key string) error {
+	return eachKey(r.core.name, keys, func(key string) error {
 		_, err := r.GetOrLoad(ctx, key, load, ForceLoad())
 		return refreshError(key, err)
 	})
@@ -191,7 +191,11 @@ func (r *Region[V]) Refresh(ctx context.Context, load func(ctx context.Context, 
 
 // Refresh is [Region.Refresh] with the bound functions.
 func (l *Loading[K, V]) Refresh(ctx context.Context, keys ...K) error {
-	return eachKey(keys, func(k K) error {
+	region := ""
+	if l != nil && l.region != nil {
+		region = l.region.core.name
+	}
+	return eachKey(region, keys, func(k K) error {
 		_, err := l.Get(ctx, k, ForceLoad())
 		return refreshError(k, err)
 	})
@@ -206,7 +210,7 @@ func refreshError(key any, err error) error {
 
 // eachKey calls f for each of the keys, a few at a time, and joins the errors in
 // the order of the keys.
-func eachKey[K any](keys []K, f func(K) error) error {
+func eachKey[K any](region string, keys []K, f func(K) error) error {
 	errs := make([]error, len(keys))
 	slots := make(chan struct{}, refreshWidth)
 	var wg sync.WaitGroup
@@ -217,7 +221,7 @@ func eachKey[K any](keys []K, f func(K) error) error {
 			defer func() {
 				<-slots
 				if !returned { // a function of the caller's has panicked, or called runtime.Goexit; it must not end the process
-					errs[i] = raisedBy(recover()).named("", fmt.Sprint(key))
+					errs[i] = raisedBy(recover()).named(region, fmt.Sprint(key))
 				}
 			}()
 			errs[i] = f(key)

@@ -26,7 +26,7 @@ func TestRefreshWhoseKeyFunctionDoesNotReturn(t *testing.T) {
 				l := tiered.Bind(r, key, func(context.Context, int) (string, error) { loads++; return "v", nil })
 				err := l.Refresh(t.Context(), 1, 2)
 				var p *tiered.LoadPanicError
-				if !errors.As(err, &p) || p.Key != "2" || p.Goexit != (name == "Goexit") || (p.Stack == nil) != p.Goexit {
+				if !errors.As(err, &p) || p.Region != "items" || p.Key != "2" || p.Goexit != (name == "Goexit") || (p.Stack == nil) != p.Goexit {
 					t.Errorf("got %v", err)
 				}
 				if loads != 1 {
