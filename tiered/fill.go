@@ -72,6 +72,9 @@ func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
 		// Redis keeps the stamps of its tags, and what they leave of its life is for the
 		// next read to judge. L1 is only told that this was the answer.
 		l.life = 0
+		if filled {
+			f.replaceHere(&l, out.mark, since, lease.Token)
+		}
 	}
 	kept := f.copyOf(&l, out.mark, since)
 	kept.token = lease.Token

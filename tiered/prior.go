@@ -192,6 +192,25 @@ func (l *loaded) aged(mark fence.Mark) fence.Mark {
 	return mark
 }
 
+// replaceHere puts a value that Redis has renewed in the place of what L1 has, which may
+// be an older one and must not be served stale any more, as one whose life is over and
+// that is not served stale either: the next read of Redis brings it. Otherwise nothing
+// but the bar could do that, see [region.outlived], which what Redis has would not
+// pass: it was renewed before the bar was raised.
+func (f *flight) replaceHere(l *loaded, mark fence.Mark, since int64, token l2.Token) {
+	if f.stale.period <= 0 || !f.usesL1() || mark.Generation == 0 || f.node.conflicted() {
+		return
+	}
+	size := f.values.size(l.value, l.encoded)
+	if e, _ := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name); e == nil || size > f.maxL1Bytes {
+		return
+	}
+	f.node.l1.Put(&l1.Entry{
+		Region: f.l1, Key: f.key.Name, Value: l.value, Mark: mark, Tags: l.tags,
+		Expires: since, Cost: size, Token: token, Validator: string(l.validator),
+	})
+}
+
 // ofNothing is an [ErrUnchanged] where there was nothing to be unchanged: the load has
 // failed. It must not be one to a load that this one was part of, and that would pass
 // it on: its own value would then count as unchanged.
