@@ -114,7 +114,8 @@ func TestTagsOfManyAreAskedForTogether(t *testing.T) {
 		if got := late.getMany(t, names); !maps.Equal(got, want) {
 			t.Errorf("got %v", got)
 		}
-		least = min(least, late.proxy.RoundTrips())
+		// A node that is ready asks Redis once whether it may evict.
+		least = min(least, late.proxy.RoundTrips()-late.proxy.Commands()["INFO"])
 	}
 	if n := f.origin.reads.Load(); n != 0 {
 		t.Errorf("%d keys were loaded", n)
