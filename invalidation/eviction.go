@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // checkEviction warns if Redis may evict keys that must stay: sequences, and the
@@ -15,6 +17,10 @@ func (b *Backplane) checkEviction() {
 		ctx, cancel := context.WithTimeout(b.ctx, b.opts.Timeout)
 		defer cancel()
 		info, err := b.opts.Client.Info(ctx, "memory").Result()
+		if redis.HasErrorPrefix(err, "NOPERM") {
+			b.log.LogAttrs(b.ctx, slog.LevelWarn, "redis does not allow INFO: it goes unnoticed when another primary takes over, and what that one has lost",
+				slog.String("remedy", "ACL SETUSER … +info"), slog.Any("error", err))
+		}
 		if err != nil {
 			return
 		}

@@ -10,7 +10,8 @@ import (
 )
 
 // A Redis that may evict what must stay is warned of, once; one that may not, or has
-// all the memory that it wants, or does not tell, is not.
+// all the memory that it wants, or does not tell, is not. Where it is forbidden to tell,
+// that is what is said.
 func TestEvictionIsWarnedOf(t *testing.T) {
 	server := redistest.Start(t)
 	admin := server.Client(t)
@@ -46,6 +47,9 @@ func TestEvictionIsWarnedOf(t *testing.T) {
 		}
 		if got := strings.Count(n.logs.String(), "maxmemory_policy="+tt.policy); got != tt.warns {
 			t.Errorf("%+v: %d warnings, want %d:\n%s", tt, got, tt.warns, n.logs)
+		}
+		if got := strings.Count(n.logs.String(), "redis does not allow INFO"); (got == 1) != (tt.user == "mute") || got > 1 {
+			t.Errorf("%+v: %d times it is said that INFO is not allowed:\n%s", tt, got, n.logs)
 		}
 	}
 }
