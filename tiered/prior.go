@@ -81,6 +81,18 @@ func (f *flight) isFormer(v *l2.Value) bool {
 	return false
 }
 
+// copiedValidator is the validator that a copy of a value in Redis has in L1; none if
+// the value is from before a failover. Where Redis cannot be asked, the origin is asked
+// about the copy ([flight.priorHere]), whose mark is of the present generation and says
+// nothing of that: "unchanged" would let it outlive the grace. As in
+// [flight.vouchedUntil], whoever has marks of that generation finds the epoch.
+func (f *flight) copiedValidator(v *l2.Value) Validator {
+	if v.Validator == "" || f.isFormer(v) {
+		return ""
+	}
+	return Validator(strings.Clone(v.Validator)) // it is part of a reply
+}
+
 // priorOf is the value of a copy in L1; nil if it has no validator.
 func priorOf(e *l1.Entry) *prior {
 	if e == nil || e.Validator == "" || e.Negative {

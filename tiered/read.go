@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/doppio-cache/doppio/internal/keyspace"
@@ -146,7 +145,7 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 	if f.usesL1() {
 		out.expires = f.keep(f.key, copyOf{
 			value: out.value, negative: v.Kind == l2.Negative, encoded: f.values.encoded(v.Payload),
-			mark: out.mark, tags: out.tags, since: now, life: left, whole: whole, past: past, age: age, token: v.Token, validator: Validator(strings.Clone(v.Validator)),
+			mark: out.mark, tags: out.tags, since: now, life: left, whole: whole, past: past, age: age, token: v.Token, validator: f.copiedValidator(v),
 		})
 	}
 	if v.Kind == l2.Live {

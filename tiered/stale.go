@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -251,7 +250,7 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 		return
 	}
 	f.held.value, f.held.mark, f.held.tags, f.held.until, f.held.made = value, f.readMark(reply.Seq), tags, now+int64(left), made
-	f.held.validator = Validator(strings.Clone(v.Validator))
+	f.held.validator = f.copiedValidator(v)
 	// Whatever L1 has: a flight may be under way with what was there before, and put
 	// it there when this one has been served. (What this flight does from here on
 	// begins after that, and has a stamp that says so: it asks once more what is
