@@ -64,7 +64,7 @@ func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
 		return true
 	default:
 		filled, f.replaced = true, true
-		out.mark = f.stamp.At(res.Seq)
+		out.mark, out.was = f.stamp.At(res.Seq), nil
 		l.life = min(l.life, lifeOf(res))
 		out.told.end = since + int64(l.life)
 	}

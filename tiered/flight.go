@@ -122,6 +122,12 @@ func (r *region) acceptable(out *outcome, kind flightKind, arrival int64, attemp
 		_, ok := fences.Valid(&out.mark)
 		return ok
 	}
+	if !own && out.was != nil {
+		// The same with a copy, or a value of Redis, that the origin calls unchanged:
+		// that it does says nothing of what was invalidated since.
+		_, ok := fences.Valid(&out.was.mark)
+		return ok
+	}
 	if !own && r.originLag > 0 && (out.mark.Generation == 0 || out.mark.Detached()) && arrival-out.stamp.T0 > int64(fences.Bound()) {
 		// The origin lags behind, and no tier has accepted the value: it was loaded
 		// under the tombstone of an invalidation from before the flight, or without

@@ -150,7 +150,7 @@ func (f *flight) brought(l loaded) *outcome {
 		f.counters.encodeErrors.Add(1)
 		f.warnOnce("a loaded value cannot be encoded, or has invalid tags, and is not cached", "key", f.key.Name, "error", l.unstored)
 	}
-	return &outcome{value: l.value, err: l.err, source: SourceLoad, stamp: f.stamp, tags: l.tags, validator: l.validator}
+	return &outcome{value: l.value, err: l.err, source: SourceLoad, stamp: f.stamp, tags: l.tags, validator: l.validator, was: l.was}
 }
 
 // callLoad runs the load function, and everything else of the caller's that

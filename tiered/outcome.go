@@ -19,7 +19,8 @@ type outcome struct {
 	tags      []fence.Mark // of its tags
 	ahead     dueAhead     // of a value of L2
 	validator Validator
-	told      times // for WithInfo
+	was       *prior // which is unchanged, and Redis does not vouch for it
+	told      times  // for WithInfo
 }
 
 // copyOf is a value on its way into L1.
