@@ -33,7 +33,7 @@ type Info struct {
 	// if it was loaded by this call.
 	Age time.Duration
 	// Validator is what the load returned with the value, see [Region.LoadIf]; empty
-	// if it had none.
+	// if it had none, or if the value is a copy, in L1, of one from before a failover.
 	Validator Validator
 	// Stale says that the value's life is over, and that it was returned because
 	// the load failed or is slow. See Config.StaleFor.
