@@ -29,7 +29,9 @@ const (
 	joined // accepts by the lease
 	staleAsk
 	staleTake
-	due // for a load ahead of its time
+	due    // for a load ahead of its time
+	asks   // decides what its load may ask about
+	beside // loads without a lease
 
 	// A writer.
 	deleteSent
@@ -107,6 +109,8 @@ const (
 	GiveUpFill
 	LoadAlone
 	FailLoad
+	Vouch
+	RunRenew
 	Hit
 	ServeStale
 	Keep
@@ -159,6 +163,7 @@ const (
 	ExpireTombstone
 	CatchUp
 	EvictValue
+	StoreForeign
 	LoseSequence
 	Flush
 	Rewind
@@ -201,7 +206,7 @@ var actionTexts = [actionKinds]string{
 	"a read begins", "looks on at L1", "takes off, stamped", "joins the other reader's flight", "its stamp reads the fences",
 	"asks whether an invalidation is pending", "MGET runs", "gives up MGET", "takes the reply of MGET",
 	"get-or-lease runs", "gives up get-or-lease", "loads", "is about to fill", "fill runs", "gives up fill", "loads without Redis",
-	"cannot load", "hits a value that is due for a refresh", "looks for a value past its life",
+	"cannot load", "decides what its load may ask about", "the renewal runs", "hits a value that is due for a refresh", "looks for a value past its life",
 	"puts its value into L1", "L1 does not keep its value", "lands", "decides whether to accept",
 	"commits, then sends the invalidation", "the invalidation runs", "gives up the invalidation", "raises its own stripe",
 	"returns", "queues the invalidation", "voids its own stripe", "the fill of Set runs", "gives up the fill of Set",
@@ -211,7 +216,7 @@ var actionTexts = [actionKinds]string{
 	"grants the lease", "hears a message", "hears on", "rewrites its stripes", "sends a queued invalidation",
 	"the queued invalidation runs", "gives up the queued invalidation", "raises the stripe to the confirmed retry", "takes it out of the queue",
 	"commits; its Delete fails and is queued", "evicts the copy from L1",
-	"somebody invalidates another key", "a late request runs", "a request will run twice", "the key lease ends", "the life of the value ends", "a copy's life ends", "the tombstone ends", "loads read a newer version", "Redis evicts the value",
+	"somebody invalidates another key", "a late request runs", "a request will run twice", "the key lease ends", "the life of the value ends", "a copy's life ends", "the tombstone ends", "loads read a newer version", "Redis evicts the value", "another version of the service stores a value of its own",
 	"Redis loses the sequence", "FLUSHALL", "Redis goes back to the replica's data", "the replica catches up", "the replica comes to power",
 	"is cut off with the old primary", "speaks to the new primary again", "stops",
 

@@ -30,7 +30,7 @@ func (g *generator) dropDead(in *instance) {
 	if g.FineRewinds {
 		return
 	}
-	if in.Entry.Ver != 0 && g.gone(in, &in.Entry.Mark) && g.on(StaleMustBeValid) {
+	if in.Entry.Ver != 0 && g.gone(in, &in.Entry.Mark) && g.on(StaleMustBeValid) && g.on(UnchangedIsVouched) {
 		in.Entry = entry{}
 	}
 	for j := range in.Readers {

@@ -39,6 +39,12 @@
 //     kept; loads may fail, and callers tire of waiting for them, at any time, and
 //     are then given what is past its life, if that may be served.
 //   - Values may be refreshed ahead of time, by a load that nobody waits for.
+//   - Loads may ask the origin whether what there was is unchanged, about what Redis
+//     keeps beyond its life, and, where Redis cannot be asked or has what another
+//     version of the service has stored, about the copy in L1. The origin's validators
+//     are strong, or weak: two versions, one after the other, have the same
+//     ([Scenario].Weak). Weak ones put the guarantees to the test; after an Expire
+//     they are allowed to bring back what was expired, so that there they are strong.
 //   - Loads may read an origin that lags behind: any version since one that all
 //     of them see, which catches up at any time, but before a tombstone ends that
 //     is there because of it.
@@ -93,6 +99,14 @@
 // such a value instead of evicting it, nor an
 // Expire on a node without Redis. A refresh is begun here by a value in Redis; one
 // that is begun by a copy in L1 has seen it there earlier.
+//
+// Of loads that ask, forced ones and those ahead of time are not modelled, nor tags, an
+// origin that lags behind, regions without L2, and values that are served stale beside
+// them. A load ahead of time that asks keeps nothing that Redis does not renew, so that it
+// does to the value in Redis what any load does that asks. A forced one is announced, and
+// followed by an invalidation if Redis has not renewed the value. That an unchanged value
+// with tags is not kept in L1 is as if L1 had no room for it. Every value here
+// has a validator; those that have none are never asked about.
 //
 // Sliding lives are not modelled. A touch changes one thing in Redis, the time at
 // which it drops the value, and that only where the value has the fill token of the

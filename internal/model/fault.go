@@ -79,6 +79,10 @@ func (g *generator) tick() {
 			if r.Past.Mark.AsOf > 0 {
 				age(&r.Past.Mark.T0)
 			}
+			if r.Ask.Ver > 0 {
+				age(&r.Ask.Mark.T0)
+				age(&r.Ask.Heard)
+			}
 		}
 	}
 	g.ageEpoch(&n.Tag.tagPrimary)
@@ -154,6 +158,8 @@ func (g *generator) runLate() {
 			g.runExpire(n)
 		case callUnblock:
 			g.runUnblock(n, c.Token)
+		case callRenew:
+			g.runRenew(n, c.Token, c.Seq, c.Of, c.Ver)
 		case noCall:
 		}
 	}
@@ -192,6 +198,10 @@ func (g *generator) repeat() {
 			case leaseSent:
 				again(i, j, call{Kind: callLease, Token: r.Token})
 			case fillSent:
+				if r.Ask.Same == 1 {
+					again(i, j, call{Kind: callRenew, Token: r.Token, Seq: r.LeaseSeq, Ver: r.Ver, Of: r.Ask.VTok})
+					break
+				}
 				again(i, j, call{Kind: callFill, Token: r.Token, Seq: r.LeaseSeq, Ver: r.Ver, Stamp: r.Tag.Mark.AsOf})
 			default:
 			}
@@ -213,6 +223,11 @@ func (g *generator) loseKeys() {
 		n := g.next(EvictValue, 0, 0)
 		n.Left.Evictions--
 		n.Redis.Ver, n.Redis.VTok, n.Redis.VSeq = 0, 0, 0
+	}
+	if r := &s.Redis; s.Left.Foreigns > 0 && r.Ver == 0 && r.LTok == 0 && r.Seq != 0 {
+		n := g.next(StoreForeign, 0, 0)
+		n.Left.Foreigns--
+		n.Redis.Ver, n.Redis.VTok, n.Redis.VSeq, n.Redis.Foreign = n.Origin, n.fresh(), r.Seq, 1
 	}
 	if s.Left.Losses > 0 && s.Redis.Seq != 0 {
 		n := g.next(LoseSequence, 0, 0)
@@ -269,7 +284,7 @@ func (g *generator) allHeard(s *State) bool {
 //go:norace
 func (g *generator) failover() {
 	s := g.from
-	if g.Replicated && s.Left.Failovers > 0 && s.Replica != s.Redis {
+	if g.Replicated && !g.Behind && s.Left.Failovers > 0 && s.Replica != s.Redis {
 		n := g.next(Replicate, 0, 0)
 		n.Replica = s.Redis
 	}

@@ -168,6 +168,7 @@ func (in *instance) eachMark(f func(gen, void *uint8)) {
 		r := &in.Readers[j]
 		f(&r.Mark.Gen, &r.Mark.Void)
 		f(&r.Past.Mark.Gen, &r.Past.Mark.Void)
+		f(&r.Ask.Mark.Gen, &r.Ask.Mark.Void)
 		f(&r.Stamp.Gen, &r.Stamp.Void)
 	}
 }

@@ -16,7 +16,10 @@ func (g *generator) flying(i, j int) {
 		g.lease(i, j)
 	case loading:
 		n, _, r := g.reader(Load, i, j)
-		if g.on(LoadAfterGrant) || r.Ver == 0 {
+		switch {
+		case g.Kinds[i][j] == Ask:
+			g.answers(n, r)
+		case g.on(LoadAfterGrant) || r.Ver == 0:
 			r.Ver = n.Origin
 		}
 		r.PC = loaded
@@ -32,9 +35,17 @@ func (g *generator) flying(i, j int) {
 	case loaded:
 		g.tryFill(i, j)
 	case fillSent:
+		if from.Readers[j].Ask.Same == 1 {
+			g.renew(i, j)
+			break
+		}
 		g.fill(i, j)
 	case detach:
 		g.loadAlone(i, j)
+	case asks:
+		g.vouch(i, j)
+	case beside:
+		g.loadBeside(i, j)
 	case keep:
 		g.keepCopy(i, j)
 	case land:
@@ -135,7 +146,14 @@ func (g *generator) takeValue(i, j int) {
 	doomed := b2u(r.VSeq < in.Epoch && g.on(EpochEndsValues)) | g.tagDoomed(in, r)
 	worthless := hit && (g.over(n, i, j, doomed) || g.dead(n, doomed) || kind == Force)
 	token := r.VTok
-	if hit && !worthless {
+	if worthless && kind == Ask {
+		g.consider(in, r)
+	}
+	if hit && !worthless && r.Foreign == 1 && kind != Get {
+		g.aside(r, kind == Ask)
+		return
+	}
+	if hit && !worthless && r.Foreign == 0 {
 		m := g.readMark(in, r)
 		if g.doubts(in, r, &m) {
 			g.alone(n, i, j)
@@ -161,7 +179,7 @@ func (g *generator) takeValue(i, j int) {
 		g.alone(n, i, j)
 		return
 	}
-	r.Refuse, r.Seq, r.VTok, r.VSeq, r.Ver, r.Tag = 0, 0, 0, 0, 0, tagReader{}
+	r.Refuse, r.Seq, r.VTok, r.VSeq, r.Ver, r.Tag, r.Foreign = 0, 0, 0, 0, 0, tagReader{}, 0
 	if worthless {
 		r.Refuse = token
 	}
@@ -192,9 +210,15 @@ func (g *generator) lease(i, j int) {
 	case leaseGranted:
 		r.LeaseSeq, r.Leased, r.Refuse = seq, 1, 0
 		r.PC = g.afterGrant()
+		if g.Kinds[i][j] == Ask {
+			r.PC = asks
+		}
 	case leaseBlocked:
 		r.Token, r.Refuse = 0, 0 // and so nothing is kept
 		r.PC = loading
+		if g.Kinds[i][j] == Ask {
+			r.PC = asks
+		}
 	case leaseBusy:
 		g.out = g.out[:len(g.out)-1] // it asks again
 	}
@@ -282,6 +306,10 @@ func (g *generator) loadAlone(i, j int) {
 	r.Stamp = g.stampNow(in)
 	r.Mark = r.Stamp.alone(in)
 	r.Tag = tagReader{Mark: g.snapshotNow(in)}
+	if g.Kinds[i][j] == Ask {
+		r.PC = asks
+		return
+	}
 	r.Ver = n.Origin
 	r.PC = keep
 	if g.Lagging && in.Queue.Queued == 1 && g.on(PendingLagIsNotKept) {

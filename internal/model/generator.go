@@ -117,7 +117,7 @@ func (g *generator) writerHurries(i int, in *instance) bool {
 //go:norace
 func (g *generator) readerHurries(in *instance, j int) bool {
 	switch in.Readers[j].PC {
-	case begin, askPending, loaded, keep, tagNote, tagJudge, tagPending:
+	case begin, askPending, asks, loaded, keep, tagNote, tagJudge, tagPending:
 		return !g.SlowFlights
 	case land:
 		return !g.SlowFlights && !g.locked(in)
@@ -172,7 +172,7 @@ func (g *generator) initial() State {
 	begun := max(1, g.Begun)
 	s.Redis = redis{Seq: begun, Top: begun, Run: 1, ERun: 1}
 	if g.Warm {
-		s.Redis.Ver, s.Redis.VTok, s.Redis.VSeq = 1, 1, begun
+		s.Redis.Ver, s.Redis.VTok, s.Redis.VSeq, s.Redis.Over = 1, 1, begun, b2u(g.Ended)
 	}
 	if g.Replicated {
 		s.Replica = s.Redis

@@ -33,7 +33,7 @@ func (g *generator) land(i, j int) {
 	}
 	if o := &in.Readers[1-j]; o.PC == waiting {
 		o.Ver, o.Tier, o.Doomed, o.Mark, o.Stamp, o.Local = r.Ver, r.Tier, r.Doomed, r.Mark, r.Stamp, r.Local
-		o.Tag = r.Tag
+		o.Tag, o.Ask = r.Tag, r.Ask
 		o.PC = joined
 	}
 	switch {

@@ -136,7 +136,7 @@ func (g *generator) shows(n *State, i int, r *reader) {
 func (g *generator) tidyLives(s *State) {
 	for _, r := range [...]*redis{&s.Redis, &s.Replica, &s.Old} {
 		if r.Ver == 0 {
-			r.Over, r.Barred = 0, 0
+			r.Over, r.Barred, r.Foreign = 0, 0, 0
 		}
 	}
 	if !g.Stale {
@@ -164,7 +164,7 @@ func (g *generator) looksAt(r *reader, from *redis, i int) {
 	if from.Ver != 0 && g.below(from) {
 		r.Ver, r.VTok, r.VSeq, r.Tag.Stamp = 0, 0, 0, 0
 	}
-	r.Past.Over, r.Past.Barred = from.Over, from.Barred>>i&1
+	r.Past.Over, r.Past.Barred, r.Foreign = from.Over, from.Barred>>i&1, from.Foreign
 }
 
 // over reports whether the life of the value that a reader has read has ended, and

@@ -252,6 +252,9 @@ func (g *generator) fresh(in *instance, r *reader) bool {
 	if r.Local == 1 && r.Own == 0 && g.on(JoinJudgesCopy) {
 		return g.valid(in, &r.Mark)
 	}
+	if r.Ask.Same == 1 && r.Own == 0 && g.on(JoinJudgesUnchanged) {
+		return g.valid(in, &r.Ask.Mark)
+	}
 	return !g.on(JoinChecksFences) || g.passes(in, &r.Stamp) || g.valid(in, &r.Mark)
 }
 

@@ -196,6 +196,27 @@ const (
 	// AheadIsInTheAir: and counts among the flights of the key that are in the air.
 	AheadIsInTheAir
 
+	// Rules of loads that ask whether a value is unchanged.
+
+	// RenewalNeedsLease: a renewal needs the lease of its load, like a fill.
+	RenewalNeedsLease
+	// RenewalNeedsValue: and the value that was asked about; it is not stored again from a copy.
+	RenewalNeedsValue
+	// RenewalEndsWithEpoch: and that value must not be from before a failover.
+	RenewalEndsWithEpoch
+	// UnchangedIsVouched: nobody asks about what may have been invalidated, as far as was heard.
+	UnchangedIsVouched
+	// FormerIsNotAsked: nor about what Redis has from before a failover.
+	FormerIsNotAsked
+	// FormerCopyIsNotAsked: nor about a copy of that.
+	FormerCopyIsNotAsked
+	// UnchangedIsNoNewer: an unchanged value that Redis does not renew includes no invalidation that it did not include.
+	UnchangedIsNoNewer
+	// UnchangedIsNoYounger: and is as old as what was heard when it was vouched for.
+	UnchangedIsNoYounger
+	// JoinJudgesUnchanged: who joins the flight judges the value that was asked about, like a copy.
+	JoinJudgesUnchanged
+
 	// Rules of a writer and of the retry queue.
 
 	// DeleteRaisesStripe: a writer raises its own stripe before it returns.
@@ -265,6 +286,8 @@ var ruleNames = [coreRules]string{
 	"StaleAsksPending", "StaleAsksPendingFirst", "UnsharedLoadsBar", "OutlivedBars", "HeldRaises",
 	"HeldStampsAnew", "HeldAsksPendingAgain", "EpochEndsStale",
 	"AheadTakesLease", "AheadRefusesItsOwn", "AheadIsInTheAir",
+	"RenewalNeedsLease", "RenewalNeedsValue", "RenewalEndsWithEpoch", "UnchangedIsVouched", "FormerIsNotAsked", "FormerCopyIsNotAsked",
+	"UnchangedIsNoNewer", "UnchangedIsNoYounger", "JoinJudgesUnchanged",
 	"DeleteRaisesStripe", "NumbersNeedGeneration", "OldNumberRestarts", "UnknownIsQueued", "UnknownVoids", "QueueBeforeVoid", "PendingReadsNoRedis",
 	"PendingFillsNoRedis", "RetryRaisesBeforeLeaving", "ReaddedStays",
 	"LocalDeleteForgets", "NewerStays", "LeaderChecksFences", "ProbeNotesLastFirst", "LeaseMovesForward", "RestartVoids",

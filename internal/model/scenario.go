@@ -10,6 +10,7 @@ const (
 	GetOrLoad             // and then the origin
 	Force                 // the origin at once
 	Ahead                 // refreshes what is there, in the background
+	Ask                   // the tiers, and then the origin whether what there was is unchanged
 )
 
 // Scenario is a configuration of the model: who there is, and what happens.
@@ -28,8 +29,10 @@ type Scenario struct {
 	Probes     [maxInstances]bool
 	Deaf       bool // no message is ever heard
 	Warm       bool // Redis holds a value at the beginning
+	Ended      bool // whose life is over
 	Monotone   bool // G3 is looked at; it is not promised where Redis evicts or forces happen
 	Replicated bool // there is a replica, which may fall behind
+	Behind     bool // and never catches up
 	Runs       bool // run ids are known
 	Straggles  bool // of an instance that is left behind only reads go to the old primary, and not all
 	Forgetful  bool // instances do not remember what they have invalidated
@@ -37,6 +40,7 @@ type Scenario struct {
 
 	Stale   bool // values are kept beyond their lives
 	Failing bool // no load succeeds
+	Weak    bool // two versions have the same validator
 	Lagging bool // loads may read what was there before the last commits
 	Lasting bool // tombstones do not end by themselves
 

@@ -48,6 +48,7 @@ type redis struct {
 	VTag       uint8 // stamp of the value's tag
 	Over       uint8 // the value's life has ended
 	Barred     uint8 // bit i: the value was made before the bar of instance i
+	Foreign    uint8 // the value is of another version of the service
 }
 
 // call is a request that runs late: its caller has given it up, or it is a
@@ -58,6 +59,7 @@ type call struct {
 	Seq   uint8
 	Ver   uint8
 	Stamp uint8 // of the tag
+	Of    uint8 // token of the value that is to be renewed
 }
 
 type callKind uint8
@@ -75,6 +77,7 @@ const (
 	callBlock
 	callUnblock
 	callExpire
+	callRenew
 )
 
 // ack says that the invalidation of a version was confirmed to its writer.
@@ -215,6 +218,8 @@ type reader struct {
 	Mark     mark
 	Tag      tagReader
 	Past     past // what it knows of values past their lives
+	Ask      asked
+	Foreign  uint8 // what it looks at is of another version of the service
 }
 
 // Budget is how often something may happen that must have a limit.
@@ -238,6 +243,7 @@ type Budget struct {
 	Lives     uint8 // of values, or copies, that end while they are kept
 	Aheads    uint8 // loads ahead of their time
 	Crashes   uint8 // of a process in the middle of a Mutate
+	Foreigns  uint8 // values that another version of the service stores
 }
 
 // messages are the announcements that were published, by sequence. One that
@@ -272,14 +278,14 @@ func (s *State) fresh() uint8 {
 		mark(r.VTok, r.LTok)
 	}
 	for i := range s.Late {
-		mark(s.Late[i].Token)
+		mark(s.Late[i].Token, s.Late[i].Of)
 	}
 	for i := range s.Instance {
 		in := &s.Instance[i]
 		mark(in.Writer.Token)
 		for j := range in.Readers {
 			r := &in.Readers[j]
-			mark(r.Token, r.Refuse, r.VTok)
+			mark(r.Token, r.Refuse, r.VTok, r.Ask.VTok)
 		}
 	}
 	mark(s.Guard.Tomb.Owner)
