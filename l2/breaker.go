@@ -59,6 +59,12 @@ func (b *breaker) isDown() bool {
 	return r != nil && r.proven == nil
 }
 
+// isUnproven reports whether no probe of the primary has ended yet.
+func (b *breaker) isUnproven() bool {
+	r := b.state.Load()
+	return r != nil && r.proven != nil
+}
+
 // report takes in the outcome of a call. A nil breaker does not care.
 func (b *breaker) report(err error) {
 	if b == nil {

@@ -200,10 +200,37 @@ func (c *call) runAll(jobs []job) {
 }
 
 // runLane runs scripts of one lane. One that is shared by several masters does not
-// wait for one of them either.
+// wait for one of them either: not for its answers, nor for the first proof that it
+// takes writes, which is asked of all primaries at once.
 func (c *call) runLane(l *lane, jobs []*job) {
+	if l.bulk == nil || l.bulk.single {
+		c.round(l, jobs, bare)
+		c.resend(l, jobs)
+		return
+	}
+	var proven []*job
+	unproven := make(map[*breaker][]*job)
+	for _, j := range jobs {
+		if j.gate.isUnproven() {
+			unproven[j.gate] = append(unproven[j.gate], j)
+		} else {
+			proven = append(proven, j)
+		}
+	}
+	var others sync.WaitGroup
+	for _, jobs := range unproven {
+		others.Go(func() { c.runShared(l, jobs) })
+	}
+	if len(proven) > 0 {
+		c.runShared(l, proven)
+	}
+	others.Wait()
+}
+
+// runShared is runLane for jobs that leave together, on a lane of several masters.
+func (c *call) runShared(l *lane, jobs []*job) {
 	c.dispatch(l, jobs, bare)
-	if l.bulk == nil || l.bulk.single || jobs[0].script == nil {
+	if jobs[0].script == nil {
 		c.collect(jobs)
 		c.resend(l, jobs)
 		return

@@ -77,7 +77,7 @@ func (s *Store) GetMany(ctx context.Context, keys []Key) []Got {
 		jobs[i] = s.bulk.job(s.bulk.work, m.partition, nil, m.args)
 		jobs[i].bytes = m.bytes
 	}
-	if len(keys) <= maxDirectRead {
+	if len(keys) <= maxDirectRead || !s.bulk.single {
 		c.runAll(jobs)
 	} else {
 		all := make([]*job, len(jobs))
