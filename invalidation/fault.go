@@ -76,7 +76,9 @@ func (b *Backplane) address() string {
 	case *redis.Client:
 		return c.Options().Addr
 	case *redis.ClusterClient:
-		return strings.Join(c.Options().Addrs, ", ")
+		if addrs := c.Options().Addrs; len(addrs) > 0 {
+			return strings.Join(addrs, ", ")
+		}
 	}
 	return "Redis"
 }

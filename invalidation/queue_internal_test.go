@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/doppio-cache/doppio/internal/fence"
 	"github.com/doppio-cache/doppio/internal/keyspace"
 )
@@ -185,5 +187,22 @@ func TestOverflowWhileKeysAreSent(t *testing.T) {
 	q.done(sending[0])
 	if keys, partitions := q.size(); keys != 1 || partitions != 1 || !q.pending(1) {
 		t.Errorf("%d keys and %d partitions wait, want one of each", keys, partitions)
+	}
+}
+
+// A Cluster's client that is told by a function who is there has no address to be named.
+func TestAddressIsNeverEmpty(t *testing.T) {
+	for want, client := range map[string]redis.UniversalClient{
+		"127.0.0.1:1":              redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}),
+		"127.0.0.1:1, 127.0.0.1:2": redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1", "127.0.0.1:2"}}),
+		"Redis":                    redis.NewClusterClient(&redis.ClusterOptions{}),
+	} {
+		b := &Backplane{opts: Options{Client: client}}
+		if got := b.address(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
