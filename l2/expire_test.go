@@ -132,6 +132,8 @@ func TestExpireKeepsWhatCanBeAskedAbout(t *testing.T) {
 		validated.Validator = "etag"
 		tagged := validated
 		tagged.Tags = []l2.Tag{{Name: "t", Stamp: 1}, {Name: "a longer one", Stamp: 2}}
+		later := validated // than now: the clock was set back
+		later.Created, later.SoftEnd = 1<<52, 1<<52+1
 		untold := tagged
 		untold.Validator = ""
 		untold.Payload = []byte{0, 9, 9} // that it might be one
@@ -147,6 +149,7 @@ func TestExpireKeepsWhatCanBeAskedAbout(t *testing.T) {
 			{"validated, and stale for less", validated, l2.Keep{Values: 10 * time.Second, Validated: time.Minute}, time.Minute},
 			{"validated, and stale for longer", validated, l2.Keep{Values: time.Minute, Validated: 10 * time.Second}, time.Minute},
 			{"validated, not kept", validated, l2.Keep{}, 0},
+			{"of a later time", later, l2.Keep{Values: time.Minute, Validated: time.Minute}, 0},
 			{"tagged and validated", tagged, l2.Keep{Validated: time.Minute}, time.Minute},
 			{"tagged", untold, l2.Keep{Values: 10 * time.Second, Validated: time.Minute}, 10 * time.Second},
 		} {

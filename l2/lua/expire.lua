@@ -36,8 +36,11 @@ for i = 2, #KEYS, 2 do
   redis.call('UNLINK', KEYS[i + 1]) -- first, for the reason given in invalidate.lua
   local h = redis.pcall('GETRANGE', k, 0, HEADER - 1)
   if type(h) == 'string' and #h == HEADER and whole(h, redis.call('STRLEN', k)) and kind(h) == LIVE then
-    local t = math.max(now(), number(h, AT_CREATED))
-    if number(h, AT_SOFT_END) > t then
+    local t = now()
+    if number(h, AT_CREATED) > t then
+      -- The clock was set back: a life cannot end before it has begun.
+      redis.call('UNLINK', k)
+    elseif number(h, AT_SOFT_END) > t then
       local stay = keep
       if ask > keep and validated(k) then stay = ask end
       if stay == 0 then
