@@ -102,10 +102,13 @@ func TestSlotThatMovesUnderLoad(t *testing.T) {
 		passed(time.Now().Add(bound + bound/2))
 		left := m.Keys(t)
 		m.Move(t, left[:len(left)/2]...)
-		before = errors()
 		m.Finish(t)
-		eventually(t, "commands are sent to the new master (MOVED)", func() bool { return errors()["MOVED"] > before["MOVED"] })
 		settled(t, f.instances...)
+	}
+	// Not each time: a client that is told ASK reads the slots anew, and if that is
+	// just when they change hands it never asks the wrong master.
+	if errors()["MOVED"] == 0 {
+		t.Error("no command was sent to a new master (MOVED)")
 	}
 	stop()
 	settled(t, f.instances...)
