@@ -3,6 +3,7 @@ package tiered_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,12 +12,13 @@ import (
 	"github.com/doppio-cache/doppio/tiered"
 )
 
-// failOver makes it look as if another primary had come to power.
-func (b *bubble) failOver(t *testing.T) {
+// failOver makes it look as if another primary had come to power, but for some
+// partitions.
+func (b *bubble) failOver(t *testing.T, spared ...string) {
 	t.Helper()
 	for _, key := range b.redis.Keys() {
 		partition, ok := strings.CutSuffix(key, ":e")
-		if !ok {
+		if !ok || slices.Contains(spared, partition) {
 			continue
 		}
 		s, err := b.redis.Incr(partition+":s", 1000)
@@ -63,4 +65,35 @@ func TestLoadIfWithoutRedisOfACopyFromBeforeAFailover(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Nor is it asked about one that was renewed because of Config.RefreshAhead: the grace of
+// a value whose tag may have been invalidated on an old primary goes on counting.
+func TestRefreshAheadOfATaggedValueFromBeforeAFailover(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		cfg := pages()
+		cfg.RefreshAhead, cfg.StaleFor = 0.5, whole
+		tags := strings.Split("12345678", "") // not all in the key's partition
+		cfg.Tags = func(string, string) []string { return tags }
+		n := b.node(t, func(o *tiered.Options) { o.MaxStaleness = 4 * time.Second })
+		succeeds(t, n.InvalidateTags(t.Context(), tags...)) // so that Redis knows them
+		r := region(t, n, cfg)
+		d := &document{value: "old", validate: func(string) tiered.Validator { return "weak" }}
+		d.is(t, r, "old", tiered.SourceLoad)
+		own := ""
+		for _, key := range b.redis.Keys() {
+			if partition, _, ok := strings.Cut(key, ":v:"); ok {
+				own = partition
+			}
+		}
+		b.failOver(t, own)
+		pass(3500 * time.Millisecond)
+		d.value = "new"
+		d.is(t, r, "old", tiered.SourceL2) // which begins a load
+		pass(10 * time.Second)
+		b.redis.SetError(outOfReach)
+		defer b.redis.SetError("")
+		d.is(t, r, "new", tiered.SourceL1)
+		d.was(t, 2, "", "")
+	})
 }

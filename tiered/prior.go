@@ -81,11 +81,12 @@ func (f *flight) isFormer(v *l2.Value) bool {
 	return false
 }
 
-// copiedValidator is the validator that a copy of a value in Redis has in L1; none if
-// the value is from before a failover. Where Redis cannot be asked, the origin is asked
-// about the copy ([flight.priorHere]), whose mark is of the present generation and says
-// nothing of that: "unchanged" would let it outlive the grace. As in
-// [flight.vouchedUntil], whoever has marks of that generation finds the epoch.
+// copiedValidator is the validator that a copy of a value in Redis has in L1, or on its
+// way to a load ahead of time; none if the value is from before a failover. Where Redis
+// cannot be asked, the origin is asked about the copy ([flight.priorHere]), whose mark is
+// of the present generation and says nothing of that: "unchanged" would let it outlive
+// the grace. As in [flight.vouchedUntil], whoever has marks of that generation finds the
+// epoch.
 func (f *flight) copiedValidator(v *l2.Value) Validator {
 	if v.Validator == "" || f.isFormer(v) {
 		return ""
@@ -101,13 +102,13 @@ func priorOf(e *l1.Entry) *prior {
 	return &prior{value: e.Value, validator: Validator(e.Validator), token: e.Token, mark: e.Mark, tags: e.Tags, encoded: int(e.Cost)}
 }
 
-// prior is the value that L2 has answered with.
+// prior is the value that L2 has answered with; nil if nobody is to be asked about it.
 func (out *outcome) prior() *prior {
-	if out.validator == "" {
+	if out.ahead.validator == "" {
 		return nil
 	}
 	return &prior{
-		value: out.value, validator: out.validator, token: out.ahead.token,
+		value: out.value, validator: out.ahead.validator, token: out.ahead.token,
 		mark: out.mark, tags: out.tags, encoded: out.ahead.encoded,
 	}
 }

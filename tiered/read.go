@@ -136,16 +136,17 @@ func (f *flight) judge(ctx context.Context, reply *l2.Reply, now int64) verdict 
 	}
 	whole := time.Duration(v.SoftEnd-v.Created) * time.Microsecond
 	age := f.age(v, now)
+	validator := f.copiedValidator(v)
 	if left > 0 {
 		out.told = times{made: now - int64(age), dated: true, end: now + int64(left), staleEnd: now + int64(left+past)}
 	}
 	if left > 0 && v.Kind == l2.Live {
-		out.ahead = dueAhead{f.refreshing.from(now+int64(left), whole), now + int64(left), v.Token, f.values.encoded(v.Payload)}
+		out.ahead = dueAhead{f.refreshing.from(now+int64(left), whole), now + int64(left), v.Token, f.values.encoded(v.Payload), validator}
 	}
 	if f.usesL1() {
 		out.expires = f.keep(f.key, copyOf{
 			value: out.value, negative: v.Kind == l2.Negative, encoded: f.values.encoded(v.Payload),
-			mark: out.mark, tags: out.tags, since: now, life: left, whole: whole, past: past, age: age, token: v.Token, validator: f.copiedValidator(v),
+			mark: out.mark, tags: out.tags, since: now, life: left, whole: whole, past: past, age: age, token: v.Token, validator: validator,
 		})
 	}
 	if v.Kind == l2.Live {

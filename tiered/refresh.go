@@ -108,7 +108,8 @@ func (r *region) refreshFetched(ctx context.Context, k keyspace.Key, c call, out
 type dueAhead struct {
 	from, end int64 // on the fences' clock; end is that of its life
 	token     l2.Token
-	encoded   int // length of its encoding
+	encoded   int       // length of its encoding
+	validator Validator // see [flight.copiedValidator]
 }
 
 // refresh loads a key in the background, unless that has been tried just now, or
