@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"github.com/doppio-cache/doppio/l2"
 )
 
 // span is an operation that is being measured, and observed if there is an
@@ -43,6 +45,37 @@ func (s span) end(err error) (now int64) {
 		s.told(err)
 	}
 	return now
+}
+
+// endOr is end for an operation that may have brought a lease. giveUp is called if the
+// observer ends the goroutine ([runtime.Goexit]): nobody gets to use the lease then, and
+// it would be renewed for as long as the process lives.
+func (s span) endOr(giveUp func(), err error) (now int64) {
+	returned := false
+	defer func() {
+		if !returned {
+			giveUp()
+		}
+	}()
+	now = s.end(err)
+	returned = true
+	return now
+}
+
+// giveUpGranted releases the lease that an answer to get-or-lease has brought, if it has.
+func (f *flight) giveUpGranted(reply *l2.Reply) {
+	if reply.Status == l2.Granted {
+		f.node.l2.Release(reply.Lease)
+	}
+}
+
+// giveUpBegun releases leases that were begun.
+func (r *region) giveUpBegun(begun []l2.Begun) {
+	for i := range begun {
+		if begun[i].Err == nil {
+			r.node.l2.Release(begun[i].Lease)
+		}
+	}
 }
 
 // observe tells the observer. What it does is nobody's answer: if it panics that is
