@@ -51,10 +51,7 @@ func (f *flight) readMark(seq uint64) fence.Mark {
 // otherwise be loaded again, by an instance that is short of time as it is.
 func (f *flight) doubt(ctx context.Context, mark *fence.Mark) error {
 	n := f.node
-	deadline := f.patience // shared with others: they do not wait one after the other
-	if deadline == 0 {
-		deadline = n.fences.Now() + int64(n.opts.L2Timeout)
-	}
+	deadline := f.untilProbed()
 	for {
 		now, ok := n.fences.Valid(mark)
 		live := n.fences.Live(n.fences.Partition(f.key.Hash))
@@ -79,4 +76,12 @@ func (f *flight) doubt(ctx context.Context, mark *fence.Mark) error {
 			return ErrClosed
 		}
 	}
+}
+
+// untilProbed is until when the flight waits for a probe that is under way.
+func (f *flight) untilProbed() int64 {
+	if f.patience != 0 {
+		return f.patience // shared with others: they do not wait one after the other
+	}
+	return f.node.fences.Now() + int64(f.node.opts.L2Timeout)
 }

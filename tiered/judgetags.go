@@ -73,10 +73,7 @@ func (f *flight) judgeTags(ctx context.Context, tags []l2.Tag) (marks []fence.Ma
 // As in [flight.doubt], a probe that is under way is waited for.
 func (f *flight) confirmed(ctx context.Context, tag *fence.Mark) bool {
 	n := f.node
-	deadline := f.patience
-	if deadline == 0 {
-		deadline = n.fences.Now() + int64(n.opts.L2Timeout)
-	}
+	deadline := f.untilProbed()
 	for {
 		switch {
 		case n.fences.Current(tag):

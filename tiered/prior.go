@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -68,18 +69,7 @@ func (f *flight) consider(reply *l2.Reply) {
 // short life, see [flight.vouchedUntil]. To give it another one would be to vouch for
 // it. (Of its own partition's failover another instance may know before this one does:
 // Redis looks once more, see revalidate.lua.)
-func (f *flight) isFormer(v *l2.Value) bool {
-	if seq, _, ok := f.node.backplane.Epoch(f.node.fences.Partition(f.key.Hash)); ok && v.Seq < seq {
-		return true
-	}
-	for _, tag := range v.Tags {
-		p := f.node.fences.Partition(keyspace.HashTag(tag.Name))
-		if seq, _, ok := f.node.backplane.Epoch(p); !ok || tag.Stamp < seq {
-			return true
-		}
-	}
-	return false
-}
+func (f *flight) isFormer(v *l2.Value) bool { return f.vouchedUntil(v) < math.MaxInt64 }
 
 // copiedValidator is the validator that a copy of a value in Redis has in L1, or on its
 // way to a load ahead of time; none if the value is from before a failover. Where Redis

@@ -179,7 +179,7 @@ func (f *flight) remaining(v *l2.Value, now int64) (left, past lifetime, known b
 }
 
 // vouchedUntil is until when, by the server's clock, a value may count as one that
-// was not invalidated.
+// was not invalidated; [math.MaxInt64] if it is from after all failovers.
 //
 // A value from before a failover may be one whose invalidation the new primary
 // never got. It dies within the grace, at a time that depends on the key alone,
