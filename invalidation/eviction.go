@@ -11,7 +11,8 @@ import (
 // checkEviction warns if Redis may evict keys that must stay: sequences, and the
 // traces of clearings. It asks once, when the instance is ready, by INFO, which the
 // probe needs in any case: CONFIG is forbidden to most users. Of a Cluster it asks one
-// node. Whoever does not answer, or not in the usual way, is left in peace.
+// node. Where INFO is forbidden it says what that costs: the probe gets on without it, and
+// cannot tell one primary from the next. Any other failure is left to the probe.
 func (b *Backplane) checkEviction() {
 	b.calls.start("info", func() {
 		ctx, cancel := context.WithTimeout(b.ctx, b.opts.Timeout)

@@ -64,8 +64,10 @@ func (p *prober) round(ctx context.Context) (again bool) {
 		qs := p.questions(t)
 		if b.calls.start("probe "+t.name, func() {
 			outcomes := ask(ctx, b.opts.Client, qs)
-			for _, o := range outcomes {
-				p.blame(r.t0, at(t.name, o.err))
+			for i := range outcomes {
+				o := &outcomes[i]
+				o.err = at(t.name, o.err)
+				p.blame(r.t0, o.err)
 			}
 			answers <- answered{t.name, outcomes}
 		}) {
@@ -95,7 +97,6 @@ func (r *round) collect(ctx context.Context, answers <-chan answered, out map[st
 		case a := <-answers:
 			delete(out, a.target)
 			for _, o := range a.outcomes {
-				o.err = at(a.target, o.err)
 				r.take(o)
 			}
 			underWay.Reset(min(maxUnderWay, r.p.b.fences.Bound()/8))
