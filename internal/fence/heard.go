@@ -83,7 +83,14 @@ func (t *Table) Position(p int) Position {
 // If the partition has started over since, it is not known to which sequence the
 // number belongs: the confirmation may have been under way while Redis lost the
 // one that it counted in and a probe noticed. The keys are voided without it, for
-// the reason given at [Table.Answered].
+// the reason given at [Table.Answered]. Then the fences say nothing of the invalidation
+// to who reads a value from Redis with a tag that it is about. As when the stripes are
+// emptied (see rewind), of a tag nothing is known here from then on until a probe that
+// was sent after this has confirmed the partition. Three calls are enough otherwise: a
+// Clear and an InvalidateTags are under way; another Clear fails, is queued and voids
+// the partition; the tag is confirmed, and the Clear, which voids the partition again
+// while the other one is sent again; that is confirmed and leaves the queue. None of
+// the numbers has got into the fences, nothing is pending, and the lease is live.
 func (t *Table) Invalidated(p int, hashes []uint64, seq uint64, since Position) (lost bool) {
 	if seq > sequenceMask {
 		return false
@@ -92,6 +99,8 @@ func (t *Table) Invalidated(p int, hashes []uint64, seq uint64, since Position) 
 	pt.mu.Lock()
 	defer pt.mu.Unlock()
 	if pt.generation.Load() != since.Generation {
+		// Before what is voided: who has a mark from after that sees it.
+		pt.rewound.Store(t.Now())
 		if len(hashes) == 0 {
 			pt.generation.Add(2)
 		}

@@ -50,7 +50,7 @@ type partition struct {
 	mu       sync.Mutex    // serializes writers
 	last     atomic.Uint64 // highest sequence heard
 	voidings atomic.Uint64 // calls of Void
-	rewound  atomic.Int64  // when the stripes were emptied last, on the table's clock
+	rewound  atomic.Int64  // when the stripes were emptied last, or did not get a number, on the table's clock
 	seen     atomic.Uint64 // highest sequence that Redis is known to have counted; those before it need not have been heard
 	_        [64]byte
 }

@@ -123,6 +123,35 @@ func TestWhatIsKnownOfATagWithoutAsking(t *testing.T) {
 			sleep(1)
 			tb.Observe(p, at, at, tb.Now())
 		}, true},
+		{"it was invalidated here, with a number of a generation that is over", func(tb *fence.Table) {
+			tb.Settle(p, at, tb.Now())
+			since := tb.Position(p)
+			tb.VoidPartition(p)
+			tb.Invalidated(p, []uint64{key}, at+1, since)
+		}, false},
+		{"the whole partition was, with a number of a generation that is over", func(tb *fence.Table) {
+			tb.Settle(p, at, tb.Now())
+			since := tb.Position(p)
+			tb.VoidPartition(p)
+			tb.Invalidated(p, nil, at+1, since)
+		}, false},
+		{"a probe was under way at that", func(tb *fence.Table) {
+			tb.Settle(p, at, tb.Now())
+			since, t0 := tb.Position(p), tb.Now()
+			sleep(1)
+			tb.VoidPartition(p)
+			tb.Invalidated(p, []uint64{key}, at+1, since)
+			tb.Observe(p, at, at, t0)
+		}, false},
+		{"another tag was, and the next probe has confirmed the partition", func(tb *fence.Table) {
+			tb.Settle(p, at, tb.Now())
+			since := tb.Position(p)
+			tb.VoidPartition(p)
+			tb.Invalidated(p, []uint64{neighbour}, at+1, since)
+			tb.Heard(p, at+1, []uint64{neighbour})
+			sleep(1)
+			tb.Observe(p, at+1, at+1, tb.Now())
+		}, true},
 		{"all was heard, too long ago", func(tb *fence.Table) { tb.Settle(p, at, tb.Now()); sleep(D + 1) }, false},
 	}
 	for _, tt := range tests {
