@@ -179,6 +179,12 @@ const (
 	AskTagPending
 	RunTags
 	GiveUpTags
+	Overflow
+	Sweep
+	RunSweep
+	EndSweep
+	FailSweep
+	VoidTags
 	RunUntag
 	RaiseTag
 	StartTagProbe
@@ -222,6 +228,8 @@ var actionTexts = [actionKinds]string{
 
 	TakeSnapshot: "takes a snapshot for its load", MarkTag: "judges the tag by itself, or by the answer",
 	AskTagPending: "asks whether an invalidation of the tag is pending", RunTags: "asks Redis for the tag", GiveUpTags: "gives up asking for the tag",
+	Overflow: "finds the queue full, queues the tag's partition", Sweep: "sends a Clear of another region", RunSweep: "the Clear of another region runs in the tag's partition",
+	EndSweep: "raises the floor of the tag's partition, returns", FailSweep: "queues the tag's partition for a Clear of another region", VoidTags: "voids the tag's partition",
 	RunUntag: "InvalidateTags runs", RaiseTag: "raises its own stripe of the tag, returns",
 	StartTagProbe: "notes time and last of the tag's partition, sends a probe", RunTagProbe: "the probe of the tag's partition runs",
 	TakeTagAnswer: "takes the answer about the tag's partition", SettleTag: "raises the floor of the tag's partition, then its lease",

@@ -208,7 +208,7 @@ func lossScenarios() []*Scenario {
 
 // LongScenarios returns those that take longer.
 func LongScenarios() []*Scenario {
-	return slices.Concat(primaryScenarios(), longScenarios(), longLifeScenarios(), longAskScenarios(), longWriteScenarios(), longTagScenarios())
+	return slices.Concat(primaryScenarios(), longScenarios(), longLifeScenarios(), longAskScenarios(), longWriteScenarios(), longTagScenarios(), longTagWideScenarios())
 }
 
 // primaryScenarios are about primaries that are replaced.

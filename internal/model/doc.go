@@ -31,7 +31,9 @@
 //     Where the model is about the tag, the key's partition may be taken for one
 //     that is always confirmed, whatever was heard ([Scenario].Vouched): then it is
 //     the tag alone that must tell.
-//   - A region may be cleared.
+//   - A region may be cleared, and so may another one, which concerns the tag's
+//     partition; the retry queue may have no room for the tag, so that the whole
+//     partition is sent in its place.
 //   - Writers may write under a tombstone, and die at every step of that; several
 //     may meet. A tombstone may end at any time after the writes that it protects
 //     must have ended.
@@ -73,8 +75,7 @@
 // that is raised or voided for another one voids more); a tag in the key's own
 // partition (then what is lost takes the value with it); an old primary of the tag's
 // partition (to ask it for a tag is a write, which it refuses), and the replay of
-// invalidations of tags after a failover; a queue that overflows, whose invalidation of
-// all tags of a partition is like one of each; a clearing that is lost other than with
+// invalidations of tags after a failover; a clearing that is lost other than with
 // all data, which the assumptions exclude; tags together with tombstones, with
 // refreshes or with values past their lives (a stale value here has no tag), and clearing
 // together with those; how long lives are (they end at any time), negative entries and other

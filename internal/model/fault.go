@@ -150,6 +150,8 @@ func (g *generator) runLate() {
 			g.runTags(n)
 		case callUntag:
 			g.runInvalidateTag(n)
+		case callWhole:
+			g.runInvalidateWhole(&n.Tag, c.Seq == 1)
 		case callClear:
 			g.runClear(n)
 		case callBlock:

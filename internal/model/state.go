@@ -78,6 +78,7 @@ const (
 	callUnblock
 	callExpire
 	callRenew
+	callWhole
 )
 
 // ack says that the invalidation of a version was confirmed to its writer.

@@ -4,7 +4,7 @@ import "slices"
 
 // tagScenarios are about tags, clearing and batches.
 func tagScenarios() []*Scenario {
-	return slices.Concat(untagScenarios(), tagJoinScenarios(), tagLossScenarios(), clearScenarios())
+	return slices.Concat(untagScenarios(), tagJoinScenarios(), tagLossScenarios(), tagWideScenarios(), clearScenarios())
 }
 
 // untagScenarios are about invalidations of the tag.

@@ -77,7 +77,7 @@ func (g *generator) storable(v *tagView, m *tagMark) bool {
 	case m.AsOf == 0,
 		m.Gen == 0 && g.on(StoreNeedsTagGeneration),
 		v.Lease > g.Bound && g.on(StoreNeedsTagLease),
-		v.Queue.Queued == 1 && g.on(PendingTagIsNotStored):
+		g.pendingTag(v) && g.on(PendingTagIsNotStored):
 		return false
 	default:
 		return true
@@ -95,6 +95,7 @@ func (in *instance) voidTag() { in.eachTagMark(func(m *tagMark) { m.Void = 0 }) 
 func (in *instance) newTagGeneration() {
 	in.eachTagMark(func(m *tagMark) { m.Gen = 0 })
 	in.Tag.Since.Gen, in.Tag.Queue.Since.Gen = 0, 0
+	in.Tag.Wide.Since.Gen, in.Tag.Sweep.Since.Gen = 0, 0
 }
 
 // rewindTag starts the partition over at a sequence, under a new generation.
@@ -113,6 +114,7 @@ func (in *instance) rewindTag(seq uint8) {
 //go:norace
 func (g *generator) invalidatedTag(in *instance, seq uint8, since position) {
 	if since.Gen == 0 && g.on(NumbersNeedGeneration) {
+		g.unnumbered(in)
 		in.voidTag()
 		return
 	}

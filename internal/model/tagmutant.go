@@ -38,6 +38,13 @@ func tagMissed() []Mutant {
 		{Rule: JoinNeedsTagLease, Scenario: "tag joins late", Broken: G1b},
 		{Rule: UntagRaisesStripe, Scenario: "tag fills", Broken: G1a},
 
+		{Rule: FullQueueWidens, Scenario: "tag overflow", Broken: G1aPending},
+		{Rule: WidePends, Scenario: "tag overflow", Broken: G1aPending},
+		{Rule: WideTagsAreWritten, Scenario: "tag overflow", Broken: G1aPending},
+		{Rule: WideRaisesTagFloor, Scenario: "tag overflow", Broken: G1aPending},
+		{Rule: SingleTagsStay, Scenario: "tag pending and cleared", Broken: G1aPending},
+		{Rule: UnnumberedHidesTags, Scenario: "tag and clears", Broken: G1a},
+
 		{Rule: ClearCounts, Scenario: "clear bound", Broken: G2},
 		{Rule: ClearIsWritten, Scenario: "clear", Broken: G2},
 		{Rule: BelowClearIsMiss, Scenario: "clear", Broken: G2},
@@ -60,6 +67,7 @@ func tagRedundant() []Mutant {
 		{Rule: StoreNeedsTagLease, Scenario: "tag rewind and loads", Redundant: "the same: without a lease it is not known that the sequence is still the one of the snapshot"},
 		{Rule: PendingTagIsNotStored, Scenario: "tag queue and loads", Redundant: "the stamp of such a value is below the number that the queued invalidation gets, " +
 			"and until then none was confirmed that it is older than; it spares other instances an old value"},
+		{Rule: FullQueueVoids, Scenario: "tag overflow", Redundant: "each tag that gives way was voided when it was queued, and so is the one for which there is no room"},
 		{Rule: UnstorableIsDetached, Scenario: "tag queue and loads", Redundant: "its marks say what it includes, as those of any copy; " +
 			"it bounds what this instance has and no other can see"},
 	}

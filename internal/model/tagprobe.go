@@ -11,6 +11,7 @@ func (g *generator) tagging(i int) {
 	}
 	g.untagging(i)
 	g.retryingTag(i)
+	g.widening(i)
 	if g.Probes[i] {
 		g.probingTag(i)
 	}
@@ -112,7 +113,13 @@ func (v *tagView) grant() {
 //go:norace
 func (g *generator) hearingTag(i int) {
 	m, from := &g.from.Tag.Messages, &g.from.Instance[i].Tag
-	for s := uint8(1); m.Tag>>s|m.Other>>s != 0; s++ {
+	for s := uint8(1); m.Tag>>s|m.Other>>s|m.Whole>>s != 0; s++ {
+		if m.Whole>>s&1 == 1 && (s > from.Last || s > from.Floor) {
+			v := &g.next(HearTag, i, 0).Instance[i].Tag
+			g.arg(s)
+			raise(&v.Floor, s)
+			raise(&v.Last, s)
+		}
 		for tag := range uint8(2) {
 			switch {
 			case tag == 1 && m.Tag>>s&1 == 0, tag == 0 && m.Other>>s&1 == 0, s <= from.Last && (tag == 0 || s <= from.Stripe):

@@ -72,7 +72,7 @@ func (g *generator) markTag(in *instance, r *reader) {
 	case g.on(TagMarkBeforePending):
 		g.noteTag(in, r)
 	default:
-		r.Tag.Asked = in.Tag.Queue.Queued
+		r.Tag.Asked = b2u(g.pendingTag(&in.Tag))
 	}
 	r.PC = tagPending
 }
@@ -95,7 +95,7 @@ func (g *generator) noteTag(in *instance, r *reader) {
 //go:norace
 func (g *generator) askTagPending(i, j int) {
 	n, in, r := g.reader(AskTagPending, i, j)
-	pending := in.Tag.Queue.Queued
+	pending := b2u(g.pendingTag(&in.Tag))
 	if !g.on(TagMarkBeforePending) {
 		pending = r.Tag.Asked
 		g.noteTag(in, r)

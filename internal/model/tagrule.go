@@ -90,6 +90,21 @@ const (
 	// WholeMessageRaisesFloor: a message that names no key voids all older copies of the partition.
 	WholeMessageRaisesFloor
 
+	// FullQueueWidens: a tag for which the retry queue has no room gives way to its whole partition, and is not forgotten.
+	FullQueueWidens
+	// FullQueueVoids: and the whole partition is voided here.
+	FullQueueVoids
+	// WidePends: while a partition is queued, an invalidation of each of its tags is pending.
+	WidePends
+	// WideTagsAreWritten: the invalidation of all tags of a partition is written down.
+	WideTagsAreWritten
+	// WideRaisesTagFloor: and raises the floor here before it leaves the queue.
+	WideRaisesTagFloor
+	// SingleTagsStay: single tags stay in the queue when a region of their partition is confirmed.
+	SingleTagsStay
+	// UnnumberedHidesTags: after an invalidation that was confirmed with a number of another generation, an instance says nothing of a tag by itself until a probe sent after that has confirmed the partition.
+	UnnumberedHidesTags
+
 	afterTagRules
 )
 
@@ -102,4 +117,5 @@ var tagRuleNames = [afterTagRules - coreRules]string{
 	"PendingTagIsNotAccepted", "KnownTagPassesAfterPending", "EpochEndsTagged", "LifeAfterTagMark", "LeaderChecksTags", "JoinChecksTags", "JoinNeedsTagLease", "UntagRaisesStripe",
 	"ClearCounts", "ClearIsWritten", "BelowClearIsMiss", "BelowClearIsRefused", "ClearRaisesFloor", "UnknownClearVoids",
 	"WholeMessageRaisesFloor",
+	"FullQueueWidens", "FullQueueVoids", "WidePends", "WideTagsAreWritten", "WideRaisesTagFloor", "SingleTagsStay", "UnnumberedHidesTags",
 }

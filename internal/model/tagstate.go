@@ -18,6 +18,7 @@ type tagRedis struct {
 type tagPrimary struct {
 	Seq        uint8
 	Tag        uint8 // T:t:<tag>: number of the last invalidation; 0: Redis does not know the tag
+	All        uint8 // T:c: without a region: number of the last invalidation of all tags
 	ERun, ESeq uint8 // the epoch, as in redis
 	EId, EAge  uint8
 }
@@ -26,6 +27,7 @@ type tagPrimary struct {
 type tagMessages struct {
 	Tag   uint16 // bit s: invalidation s of the tag
 	Other uint16 // of something else in its partition
+	Whole uint16 // of the whole partition, which names nothing
 }
 
 // tagMark is what a copy carries of the tag, and a snapshot. Of a stamp before a
@@ -45,6 +47,8 @@ type tagView struct {
 	Probe               tagProber
 	Queue               queue
 	Since               position // of the writer's invalidation
+	Wide                wide     // what is queued for the whole partition
+	Sweep               sweep    // a Clear of another region
 }
 
 type tagProber struct {
@@ -77,6 +81,9 @@ type TagBudget struct {
 	Flushes   uint8 // of all that the partition has
 	Rewinds   uint8 // the same, and the sequence begins anew at a low number
 	Failovers uint8
+	Overflows uint8 // invalidations that find the retry queue full
+	Sweeps    uint8 // Clears of another region
+	Failing   uint8 // Clears of another region that never reach Redis
 }
 
 // eachTagMark calls f for everything on an instance that carries a generation and

@@ -10,6 +10,9 @@ func tagChanges(old, now *State) (c []string) {
 	if old.Tag.Tag != now.Tag.Tag {
 		c = append(c, fmt.Sprintf("T:t %d", now.Tag.Tag))
 	}
+	if old.Tag.All != now.Tag.All {
+		c = append(c, fmt.Sprintf("T:c of all tags %d", now.Tag.All))
+	}
 	if old.Redis.VTag != now.Redis.VTag {
 		c = append(c, fmt.Sprintf("stamped %d", now.Redis.VTag))
 	}
@@ -31,5 +34,6 @@ func tagViewChanges(name string, old, now *tagView) (c []string) {
 	add(old.Last, now.Last, "last")
 	add(old.Lease, now.Lease, "lease age")
 	add(old.Queue.Queued, now.Queue.Queued, "pending")
+	add(old.Wide.Queued, now.Wide.Queued, "partition's pending")
 	return c
 }

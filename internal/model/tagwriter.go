@@ -43,7 +43,7 @@ func (g *generator) runTags(s *State) (seq, tag uint8) {
 		t.create()
 	}
 	if t.Tag != 0 && !(lost && g.on(TagGoesWithSequence)) {
-		return t.Seq, t.Tag
+		return t.Seq, max(t.Tag, t.All)
 	}
 	if g.on(MissingTagIsWritten) {
 		t.Tag = t.Seq
@@ -51,7 +51,7 @@ func (g *generator) runTags(s *State) (seq, tag uint8) {
 	if g.on(MissingTagIsInvalidated) {
 		return t.Seq, t.Seq
 	}
-	return t.Seq, 0
+	return t.Seq, t.All
 }
 
 // commitTagged is how a writer goes on that has committed, if it does not delete
@@ -97,6 +97,9 @@ func (g *generator) untagging(i int) {
 		g.giveUpUntag(i, false)
 	case untagUnknown:
 		g.enqueueTag(i)
+		if g.from.Left.Tag.Overflows > 0 && g.from.Instance[i].Writer.Queue == 0 {
+			g.overflow(i)
+		}
 	default:
 	}
 }
@@ -124,7 +127,7 @@ func (g *generator) giveUpUntag(i int, sent bool) {
 func (g *generator) enqueueTag(i int) {
 	n, w := g.writer(Enqueue, i)
 	in := &n.Instance[i]
-	first := w.Queue == 0
+	first, full := w.Queue == 0, w.Queue == 2
 	w.Queue = 1
 	if first == g.on(QueueBeforeVoid) {
 		if g.on(UnknownIsQueued) {
@@ -132,6 +135,9 @@ func (g *generator) enqueueTag(i int) {
 		}
 	} else if g.on(UnknownVoids) {
 		in.voidTag()
+		if full && g.on(FullQueueVoids) {
+			in.newTagGeneration()
+		}
 		g.out[len(g.out)-1].Action.Kind = VoidOwn
 	}
 	if !first {
@@ -146,7 +152,7 @@ func (g *generator) enqueueTag(i int) {
 func (g *generator) retryingTag(i int) {
 	switch from := &g.from.Instance[i].Tag.Queue; from.PC {
 	case idle:
-		if from.Queued == 1 {
+		if from.Queued == 1 && !g.from.Instance[i].Tag.sending() {
 			v := &g.next(Retry, i, 0).Instance[i].Tag
 			v.Queue.PC, v.Queue.Since = retrySent, v.position()
 		}

@@ -48,7 +48,7 @@ func (a Action) String() string {
 	case Hear, HearTag:
 		text += fmt.Sprintf(" (%d)", a.Arg)
 	case RunLate:
-		text += ": " + [...]string{"", "get-or-lease", "fill", "invalidate", "begin", "release", "question for the tag", "InvalidateTags", "Clear", "block", "unblock", "expire", "renewal"}[a.Arg]
+		text += ": " + [...]string{"", "get-or-lease", "fill", "invalidate", "begin", "release", "question for the tag", "InvalidateTags", "Clear", "block", "unblock", "expire", "renewal", "invalidation of the partition"}[a.Arg]
 	default:
 	}
 	return text
