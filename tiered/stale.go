@@ -53,21 +53,6 @@ func (s *staleness) raise(hash uint64, now int64) {
 	}
 }
 
-// staleCopy is a value past its life that a caller has read from Redis itself.
-//
-// One that another call has read will not do. A read of the old value is under
-// way when somebody replaces it; another caller gets the new one and returns;
-// whoever comes then must not be given the old one.
-type staleCopy struct {
-	wanted    bool // look for it
-	value     any
-	mark      fence.Mark
-	tags      []fence.Mark
-	until     int64 // on the fences' clock; 0: there is none
-	validator Validator
-	made      int64 // on that clock too
-}
-
 func (cfg *Config[V]) validateStale() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -167,15 +152,6 @@ func softTimer(d time.Duration) (over <-chan time.Time, stop func()) {
 // failed reports whether a flight's error says that there was no answer.
 func failed(err error) bool {
 	return err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrClosed)
-}
-
-// hasStale reports whether L1 has a copy that could be served past its life.
-func (r *region) hasStale(k keyspace.Key, kind flightKind) bool {
-	if !r.usesL1() || kind == flightBypassLoad {
-		return false
-	}
-	e, now := r.node.l1.Find(r.l1, k.Hash, k.Name)
-	return e != nil && !e.Negative && now < e.StaleUntil && e.Mark.T0 >= r.stale.bar(k.Hash).Load()
 }
 
 // serveStale returns what may be served in place of a load that has failed, if
@@ -326,12 +302,4 @@ func (f *flight) loadEnded(l *loaded) {
 // hold lets no call load the key for a while, as long as there is a stale value.
 func (s *staleness) hold(hash uint64, now int64) {
 	s.throttle.hold(hash, now, min(StaleThrottle, s.period))
-}
-
-// staleUntil is until when a copy may be served past its life; 0: not at all.
-func (r *region) staleUntil(p *copyOf) int64 {
-	if r.stale.period <= 0 || p.negative {
-		return 0
-	}
-	return p.since + int64(min(p.life+p.past, maxLife))
 }

@@ -1,0 +1,38 @@
+package tiered
+
+import (
+	"github.com/doppio-cache/doppio/internal/fence"
+	"github.com/doppio-cache/doppio/internal/keyspace"
+)
+
+// staleCopy is a value past its life that a caller has read from Redis itself.
+//
+// One that another call has read will not do. A read of the old value is under
+// way when somebody replaces it; another caller gets the new one and returns;
+// whoever comes then must not be given the old one.
+type staleCopy struct {
+	wanted    bool // look for it
+	value     any
+	mark      fence.Mark
+	tags      []fence.Mark
+	until     int64 // on the fences' clock; 0: there is none
+	validator Validator
+	made      int64 // on that clock too
+}
+
+// hasStale reports whether L1 has a copy that could be served past its life.
+func (r *region) hasStale(k keyspace.Key, kind flightKind) bool {
+	if !r.usesL1() || kind == flightBypassLoad {
+		return false
+	}
+	e, now := r.node.l1.Find(r.l1, k.Hash, k.Name)
+	return e != nil && !e.Negative && now < e.StaleUntil && e.Mark.T0 >= r.stale.bar(k.Hash).Load()
+}
+
+// staleUntil is until when a copy may be served past its life; 0: not at all.
+func (r *region) staleUntil(p *copyOf) int64 {
+	if r.stale.period <= 0 || p.negative {
+		return 0
+	}
+	return p.since + int64(min(p.life+p.past, maxLife))
+}
