@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,9 @@ func (s *staleness) init(period, soft time.Duration) {
 	s.period, s.soft = period, soft
 	if period > 0 {
 		s.bars = make([]atomic.Int64, barCount)
+		for i := range s.bars {
+			s.bars[i].Store(math.MinInt64) // a value may have been made before the clock began
+		}
 	}
 }
 

@@ -403,3 +403,30 @@ func TestStaleFromRedisWhereTheCopyInL1WillNotDo(t *testing.T) {
 		})
 	})
 }
+
+// An instance that has just started serves what was made before that.
+func TestStaleFromBeforeTheStart(t *testing.T) {
+	for _, mode := range []tiered.Mode{tiered.BothTiers, tiered.L2Only} {
+		t.Run(mode.String(), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bubble) {
+				cfg := tiered.Config[string]{Name: "items", Mode: mode, TTL: time.Minute, StaleFor: time.Hour, Jitter: -1}
+				first := b.node(t)
+				f := &flaky{source: source[string]{value: "old"}}
+				f.is(t, region(t, first, cfg), "old", false)
+				if err := first.Close(); err != nil {
+					t.Fatal(err)
+				}
+				pass(2 * time.Minute)
+				f.down.Store(true)
+				r := region(t, b.node(t), cfg)
+				f.is(t, r, "old", true)
+				f.is(t, r, "old", true) // while it is not to be loaded
+				r = region(t, b.node(t), cfg)
+				got, err := r.GetOrLoadMany(t.Context(), []string{"k"}, func(context.Context, []string) (map[string]string, error) { return nil, errDown })
+				if err != nil || got["k"] != "old" {
+					t.Errorf("GetOrLoadMany = %v, %v", got, err)
+				}
+			})
+		})
+	}
+}
