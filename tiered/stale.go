@@ -187,7 +187,7 @@ func (r *region) serveStale(k keyspace.Key, kind flightKind, held *staleCopy) (o
 	case held != nil && held.until != 0 && (e == nil || held.mark.Epoch() > e.Mark.Epoch() ||
 		held.mark.Epoch() == e.Mark.Epoch() && held.mark.Sequence() >= e.Mark.Sequence()):
 		now, valid := n.fences.Valid(&held.mark)
-		if !valid || now >= held.until || !n.fences.ValidTags(held.tags, now) {
+		if !valid || now >= held.until || held.made < r.stale.bar(k.Hash).Load() || !n.fences.ValidTags(held.tags, now) {
 			return out, false
 		}
 		out = outcome{value: held.value, source: SourceL2, mark: held.mark, tags: held.tags, validator: held.validator, stale: true, told: times{made: held.made, dated: true, staleEnd: held.until}}

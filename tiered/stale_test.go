@@ -430,3 +430,33 @@ func TestStaleFromBeforeTheStart(t *testing.T) {
 		})
 	}
 }
+
+// A call has found the old value in Redis and waits for its load. Another one, past
+// L1, gets a newer value, which is kept nowhere: Redis has gone. The first must not
+// be answered with the old one after that.
+func TestStaleIsNotServedAfterWhatWasNotKept(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		r := region(t, b.node(t), tiered.Config[string]{
+			Name: "items", Mode: tiered.L2Only, TTL: time.Minute, StaleFor: time.Hour, SoftTimeout: 2 * time.Second, Jitter: -1,
+		})
+		f := &flaky{source: source[string]{value: "old"}}
+		f.is(t, r, "old", false)
+		pass(2 * time.Minute)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			v, err := r.GetOrLoad(t.Context(), "k", func(context.Context, string) (string, error) {
+				time.Sleep(10 * time.Second) //nolint:forbidigo // moves the bubble's clock
+				return "new", nil
+			})
+			if v != "new" || err != nil {
+				t.Errorf("got %q, %v; want the new value, which another call has had", v, err)
+			}
+		})
+		pass(time.Second)
+		b.redis.SetError("gone")
+		f.value = "new"
+		f.is(t, r, "new", false, tiered.BypassL1())
+		b.redis.SetError("")
+		wg.Wait()
+	})
+}
