@@ -1,6 +1,7 @@
 package tiered_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -312,4 +313,44 @@ func TestExpireEndsTheThrottle(t *testing.T) {
 		expires(t, r)
 		f.is(t, r, "2", false)
 	})
+}
+
+// A load that began before an Expire, and fails or is slow, says nothing of the next
+// one: the next call loads.
+func TestExpireDuringALoadThatFails(t *testing.T) {
+	slow := func(ctx context.Context, r *tiered.Region[string], many bool) {
+		if many {
+			_, _ = r.GetOrLoadMany(ctx, []string{"k"}, func(context.Context, []string) (map[string]string, error) {
+				time.Sleep(3 * time.Second) //nolint:forbidigo // moves the bubble's clock
+				return nil, errDown
+			})
+			return
+		}
+		_, _ = r.GetOrLoad(ctx, "k", func(context.Context, string) (string, error) {
+			time.Sleep(3 * time.Second) //nolint:forbidigo // moves the bubble's clock
+			return "", errDown
+		})
+	}
+	for _, soft := range []time.Duration{0, time.Second} {
+		for _, many := range []bool{false, true} {
+			t.Run(fmt.Sprint("soft ", soft, " many ", many), func(t *testing.T) {
+				inBubble(t, func(t *testing.T, b *bubble) {
+					r := region(t, b.node(t), tiered.Config[string]{Name: "items", TTL: time.Minute, StaleFor: time.Hour, SoftTimeout: soft, Jitter: -1})
+					f := &flaky{source: source[string]{value: "old"}}
+					f.is(t, r, "old", false)
+					pass(2 * time.Minute)
+					var wg sync.WaitGroup
+					wg.Go(func() { slow(t.Context(), r, many) })
+					pass(time.Second / 2)
+					expires(t, r)
+					if pass(3 * time.Second); soft > 0 {
+						wg.Wait()
+					}
+					f.value = "new"
+					f.is(t, r, "new", false)
+					wg.Wait()
+				})
+			})
+		}
+	}
 }

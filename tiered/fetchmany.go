@@ -113,6 +113,9 @@ func (b *batch) attempt(ctx context.Context, keys []keyspace.Key, answers []answ
 	for n, i := range todo {
 		f := &flights[n]
 		*f = flight{region: b.region, key: keys[i], call: b.call, kind: b.kind}
+		if b.past != nil {
+			b.past.began[i] = b.node.fences.Stamp(f.key.Hash)
+		}
 		f.held.wanted = b.past != nil && !b.hasStale(f.key, b.kind)
 		if joints[n] = b.flights[b.kind].find(f.key.Name); joints[n] == nil || f.held.wanted {
 			looking = append(looking, f)
@@ -147,7 +150,7 @@ func (b *batch) attempt(ctx context.Context, keys []keyspace.Key, answers []answ
 	for n, i := range todo {
 		if joints[n] != nil {
 			waited = true
-			b.await(ctx, &flights[n], joints[n], &held[n], &answers[i])
+			b.await(ctx, i, &flights[n], joints[n], &held[n], &answers[i])
 		}
 	}
 	return waited
@@ -179,12 +182,12 @@ func (b *batch) settled(ctx context.Context, f *flight, a *answered) bool {
 	return true
 }
 
-// await waits for a flight, as long as the caller does; held is what the look into
+// await waits for the flight of the i-th key, as long as the caller does; held is what the look into
 // Redis has found past its life.
-func (b *batch) await(ctx context.Context, f *flight, j *joint, held *staleCopy, a *answered) {
+func (b *batch) await(ctx context.Context, i int, f *flight, j *joint, held *staleCopy, a *answered) {
 	var soft <-chan time.Time
 	if b.past != nil {
-		if b.past.over && !j.hasLanded() && b.slow(f, held, a) {
+		if b.past.over && !j.hasLanded() && b.slow(i, f, held, a) {
 			return
 		}
 		if !b.past.over {
@@ -200,7 +203,7 @@ func (b *batch) await(ctx context.Context, f *flight, j *joint, held *staleCopy,
 		case <-b.node.done:
 			a.left, landed = ErrClosed, true
 		case <-soft:
-			if soft = nil; b.slow(f, held, a) {
+			if soft = nil; b.slow(i, f, held, a) {
 				return
 			}
 		}

@@ -89,6 +89,7 @@ func (r *region) fetchOrStale(ctx context.Context, k keyspace.Key, c call, kind 
 	defer stop()
 	var load loadFunc
 	for attempt := 0; ; {
+		began := r.node.fences.Stamp(k.Hash)
 		f := flight{region: r, key: k, call: c, kind: kind, soft: soft}
 		// With a copy in L1 there is no need to hold one that Redis has.
 		f.held.wanted = !r.hasStale(k, kind)
@@ -114,7 +115,7 @@ func (r *region) fetchOrStale(ctx context.Context, k keyspace.Key, c call, kind 
 			if out, ok := r.findStale(ctx, &f); ok {
 				// The load is known to be slow: those who come next need not
 				// find out again.
-				r.stale.hold(k.Hash, r.node.fences.Now())
+				r.leaveAlone(&began)
 				return out, nil
 			}
 			soft = nil // there is nothing else to be had
@@ -297,13 +298,21 @@ func (f *flight) loadEnded(l *loaded) {
 	switch {
 	case f.stale.period <= 0:
 	case failed:
-		f.stale.hold(f.key.Hash, f.node.fences.Now())
+		f.leaveAlone(&f.stamp)
 	default:
 		f.stale.throttle.release(f.key.Hash)
 	}
 }
 
-// hold lets no call load the key for a while, as long as there is a stale value.
-func (s *staleness) hold(hash uint64, now int64) {
-	s.throttle.hold(hash, now, min(StaleThrottle, s.period))
+// leaveAlone lets no call load the stamp's key for a while, as long as there is a
+// stale value: a load that began after the stamp has failed, or is slow. Not so if an
+// Expire was heard since: then the next call is to load.
+//
+// It looks after it has held the key. Before that: nothing was heard, an Expire of
+// this instance comes and lets go of the key, and the key is held.
+func (r *region) leaveAlone(stamp *fence.Stamp) {
+	r.stale.throttle.hold(stamp.Hash, r.node.fences.Now(), min(StaleThrottle, r.stale.period))
+	if !r.node.fences.Passes(stamp) {
+		r.stale.throttle.release(stamp.Hash)
+	}
 }

@@ -3,6 +3,7 @@ package tiered
 import (
 	"time"
 
+	"github.com/doppio-cache/doppio/internal/fence"
 	"github.com/doppio-cache/doppio/internal/keyspace"
 )
 
@@ -10,6 +11,7 @@ import (
 // does for each key what fetchOrStale does for one.
 type batchStale struct {
 	throttled []bool           // by index of the key: not to be loaded for a while
+	began     []fence.Stamp    // by index of the key: taken before its flight was joined
 	soft      <-chan time.Time // when the call takes stale values; nil: never
 	over      bool             // soft has said so
 }
@@ -21,7 +23,7 @@ func (b *batch) staleMany(keys []keyspace.Key, answers []answered, todo []int, a
 	if b.region.stale.period <= 0 || b.kind != flightLoad && b.kind != flightBypassLoad {
 		return todo
 	}
-	b.past = &batchStale{throttled: make([]bool, len(keys))}
+	b.past = &batchStale{throttled: make([]bool, len(keys)), began: make([]fence.Stamp, len(keys))}
 	left = todo[:0]
 	for _, i := range todo {
 		if b.past.throttled[i] = b.region.stale.throttle.holds(keys[i].Hash, arrival); b.past.throttled[i] {
@@ -53,13 +55,13 @@ func (b *batch) giveStale(f *flight, held *staleCopy, a *answered) bool {
 	return ok
 }
 
-// slow answers for a key whose load is slower than Config.SoftTimeout.
-func (b *batch) slow(f *flight, held *staleCopy, a *answered) bool {
+// slow answers for the i-th key, whose load is slower than Config.SoftTimeout.
+func (b *batch) slow(i int, f *flight, held *staleCopy, a *answered) bool {
 	b.past.over = true
 	if !b.giveStale(f, held, a) {
 		return false // there is nothing else to be had
 	}
-	b.region.stale.hold(f.key.Hash, b.node.fences.Now())
+	b.leaveAlone(&b.past.began[i])
 	return true
 }
 
