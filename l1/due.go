@@ -47,6 +47,16 @@ func (e *Entry) alive(now int64) bool {
 // is not over.
 func (e *Entry) Alive(now int64) bool { return now < atomic.LoadInt64(&e.due) || e.alive(now) }
 
+// Unread is when an entry ended, or will end, because nobody has read it for too
+// long; false: it ends at Expires.
+func (e *Entry) Unread() (at int64, ok bool) {
+	if !e.slides() {
+		return 0, false
+	}
+	at = atomic.LoadInt64(&e.due) + e.Region.idle
+	return at, at < e.Expires
+}
+
 // IsDue reports whether something is to be done for the entry. Whoever does it
 // calls Attend first.
 func (e *Entry) IsDue(now int64) bool { return now >= atomic.LoadInt64(&e.due) }

@@ -86,7 +86,7 @@ func (r *region) expireHere(ctx context.Context, k keyspace.Key) error {
 	mark.T0 = e.Mark.T0 // it is no newer than it was, see [flight.supersede]
 	entry := &l1.Entry{
 		Region: r.l1, Key: k.Name, Value: e.Value, Mark: mark, Tags: e.Tags,
-		Expires: now, StaleUntil: min(e.StaleUntil, now+int64(r.stale.period)), Cost: e.Cost, Token: e.Token, Validator: e.Validator,
+		Expires: now, StaleUntil: min(r.staleEnd(e), now+int64(r.stale.period)), Cost: e.Cost, Token: e.Token, Validator: e.Validator,
 		Lapsed: true,
 	}
 	if made, known := e.Made(); known {

@@ -215,3 +215,42 @@ func TestHitOfASlidingRegionAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// What nobody has read is over then: it is served stale from memory for StaleFor from
+// that moment on, and not up to its TTL.
+func TestStaleAfterSliding(t *testing.T) {
+	for _, mode := range []tiered.Mode{tiered.BothTiers, tiered.L1Only} {
+		t.Run(mode.String(), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bubble) {
+				r := region(t, b.node(t), tiered.Config[string]{
+					Name: "items", Mode: mode, TTL: 12 * time.Hour, SlidingTTL: 20 * time.Minute, StaleFor: 30 * time.Minute, Jitter: -1,
+				})
+				f := &flaky{source: source[string]{value: "v"}}
+				f.is(t, r, "v", false)
+				f.down.Store(true)
+				pass(30 * time.Minute) // its end was after 25
+				info := f.is(t, r, "v", true)
+				wantInfo(t, "unread", info, tiered.Info{Source: tiered.SourceL1, StaleRemaining: 25 * time.Minute, Age: 30 * time.Minute, Stale: true})
+				pass(25*time.Minute - near)
+				f.is(t, r, "v", true)
+				pass(2 * near)
+				f.fails(t, r)
+			})
+		})
+	}
+}
+
+// An Expire does not bring it back either.
+func TestExpireOfWhatNobodyHasRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := region(t, local(t), tiered.Config[string]{Name: "items", TTL: 12 * time.Hour, SlidingTTL: 20 * time.Minute, StaleFor: 30 * time.Minute, Jitter: -1})
+		f := &flaky{source: source[string]{value: "v"}}
+		f.is(t, r, "v", false)
+		f.down.Store(true)
+		pass(50 * time.Minute)
+		expires(t, r)
+		f.is(t, r, "v", true)
+		pass(5 * time.Minute)
+		f.fails(t, r)
+	})
+}

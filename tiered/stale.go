@@ -180,7 +180,7 @@ func (r *region) serveStale(k keyspace.Key, kind flightKind, held *staleCopy) (o
 		case e == nil:
 		case e.Alive(now):
 			return *fromL1(e), true // it has come meanwhile
-		case e.Negative || now >= e.StaleUntil || e.Mark.T0 < r.stale.bar(k.Hash).Load():
+		case e.Negative || now >= r.staleEnd(e) || e.Mark.T0 < r.stale.bar(k.Hash).Load():
 			e = nil
 		}
 	}
@@ -193,7 +193,9 @@ func (r *region) serveStale(k keyspace.Key, kind flightKind, held *staleCopy) (o
 		}
 		out = outcome{value: held.value, source: SourceL2, mark: held.mark, tags: held.tags, validator: held.validator, stale: true, told: times{made: held.made, dated: true, staleEnd: held.until}}
 	case e != nil:
-		out = outcome{value: e.Value, source: SourceL1, mark: e.Mark, tags: e.Tags, validator: Validator(e.Validator), stale: true, told: timesOf(e)}
+		told := timesOf(e)
+		told.end, told.staleEnd = 0, r.staleEnd(e) // Expires may be to come, see [l1.Entry.Unread]
+		out = outcome{value: e.Value, source: SourceL1, mark: e.Mark, tags: e.Tags, validator: Validator(e.Validator), stale: true, told: told}
 	default:
 		return out, false
 	}

@@ -3,6 +3,7 @@ package tiered
 import (
 	"github.com/doppio-cache/doppio/internal/fence"
 	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/l1"
 )
 
 // staleCopy is a value past its life that a caller has read from Redis itself.
@@ -26,7 +27,16 @@ func (r *region) hasStale(k keyspace.Key, kind flightKind) bool {
 		return false
 	}
 	e, now := r.node.l1.Find(r.l1, k.Hash, k.Name)
-	return e != nil && !e.Negative && now < e.StaleUntil && e.Mark.T0 >= r.stale.bar(k.Hash).Load()
+	return e != nil && !e.Negative && now < r.staleEnd(e) && e.Mark.T0 >= r.stale.bar(k.Hash).Load()
+}
+
+// staleEnd is until when a copy in L1 may be served stale. The life of one that
+// nobody has read for Config.SlidingTTL was over then.
+func (r *region) staleEnd(e *l1.Entry) int64 {
+	if at, unread := e.Unread(); unread {
+		return min(e.StaleUntil, at+int64(r.stale.period))
+	}
+	return e.StaleUntil
 }
 
 // staleUntil is until when a copy may be served past its life; 0: not at all.
