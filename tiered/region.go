@@ -153,7 +153,7 @@ func (r *region) put(k keyspace.Key, p copyOf) int64 {
 		Negative:   p.negative,
 		Mark:       p.mark,
 		Expires:    expires,
-		StaleUntil: r.staleUntil(&p),
+		StaleUntil: r.staleUntil(&p, expires),
 		RefreshAt:  r.refreshAt(&p),
 		Cost:       size,
 		Token:      p.token,

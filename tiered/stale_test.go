@@ -460,3 +460,17 @@ func TestStaleIsNotServedAfterWhatWasNotKept(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// Where L1 is the only tier, a life that L1TTL has ended is over.
+func TestStaleForCountsFromL1TTL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := region(t, local(t), tiered.Config[string]{Name: "items", TTL: time.Hour, L1TTL: time.Minute, StaleFor: time.Minute, Jitter: -1})
+		f := &flaky{source: source[string]{value: "v"}}
+		f.is(t, r, "v", false)
+		f.down.Store(true)
+		pass(time.Minute + near)
+		f.is(t, r, "v", true)
+		pass(time.Minute)
+		f.fails(t, r)
+	})
+}

@@ -39,10 +39,14 @@ func (r *region) staleEnd(e *l1.Entry) int64 {
 	return e.StaleUntil
 }
 
-// staleUntil is until when a copy may be served past its life; 0: not at all.
-func (r *region) staleUntil(p *copyOf) int64 {
+// staleUntil is until when a copy that expires in L1 may be served past its life; 0:
+// not at all. Where L1 is the only tier, that is the value's end.
+func (r *region) staleUntil(p *copyOf, expires int64) int64 {
 	if r.stale.period <= 0 || p.negative {
 		return 0
+	}
+	if !r.usesL2() {
+		return expires + int64(p.past)
 	}
 	return p.since + int64(min(p.life+p.past, maxLife))
 }
