@@ -116,7 +116,7 @@ func (b *batch) attempt(ctx context.Context, keys []keyspace.Key, answers []answ
 		if b.past != nil {
 			b.past.began[i] = b.node.fences.Stamp(f.key.Hash)
 		}
-		f.held.wanted = b.past != nil && !b.hasStale(f.key, b.kind)
+		f.held.wanted = b.past != nil && (b.past.throttled[i] || !b.hasStale(f.key, b.kind))
 		if joints[n] = b.flights[b.kind].find(f.key.Name); joints[n] == nil || f.held.wanted {
 			looking = append(looking, f)
 		}

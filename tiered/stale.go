@@ -80,7 +80,7 @@ func (cfg *Config[V]) validateStale() error {
 func (r *region) fetchOrStale(ctx context.Context, k keyspace.Key, c call, kind flightKind, boxed func() loadFunc) (out outcome, err error) {
 	arrival := r.node.fences.Now()
 	throttled := r.stale.throttle.holds(k.Hash, arrival)
-	if throttled {
+	if throttled && !r.mayLive(k, kind) {
 		if out, ok := r.serveStale(k, kind, nil); ok {
 			return out, nil
 		}
@@ -92,7 +92,7 @@ func (r *region) fetchOrStale(ctx context.Context, k keyspace.Key, c call, kind 
 		began := r.node.fences.Stamp(k.Hash)
 		f := flight{region: r, key: k, call: c, kind: kind, soft: soft}
 		// With a copy in L1 there is no need to hold one that Redis has.
-		f.held.wanted = !r.hasStale(k, kind)
+		f.held.wanted = throttled || !r.hasStale(k, kind)
 		out, done, err := f.glance(ctx)
 		if !done && throttled {
 			if out, ok := r.serveStale(k, kind, &f.held); ok {

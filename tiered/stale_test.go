@@ -474,3 +474,33 @@ func TestStaleForCountsFromL1TTL(t *testing.T) {
 		f.fails(t, r)
 	})
 }
+
+// A load ahead of time, or a forced one, has failed, so that the key is not to be
+// loaded for a while. What L1TTL has ended in memory lives on in Redis, and is not
+// stale.
+func TestWhatLivesInRedisIsNotStale(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		cfg := tiered.Config[string]{Name: "items", TTL: time.Hour, L1TTL: time.Minute, StaleFor: time.Hour, Jitter: -1}
+		rs := regions(t, []*tiered.Node{b.node(t), b.node(t)}, cfg)
+		f := &flaky{source: source[string]{value: "v"}}
+		for _, r := range rs {
+			f.is(t, r, "v", false)
+		}
+		pass(time.Minute + near)
+		f.down.Store(true)
+		for _, r := range rs {
+			f.fails(t, r, tiered.ForceLoad())
+		}
+		info := f.is(t, rs[0], "v", false)
+		wantInfo(t, "in Redis", info, tiered.Info{Source: tiered.SourceL2, Remaining: 59 * time.Minute, StaleRemaining: time.Hour, Age: time.Minute})
+		got, err := rs[1].GetOrLoadMany(t.Context(), []string{"k"}, func(context.Context, []string) (map[string]string, error) { return nil, errDown })
+		if err != nil || got["k"] != "v" {
+			t.Errorf("GetOrLoadMany = %v, %v", got, err)
+		}
+		for i, r := range rs {
+			if n := r.Stats().StaleServed; n != 0 {
+				t.Errorf("instance %d served %d stale values", i, n)
+			}
+		}
+	})
+}

@@ -30,6 +30,17 @@ func (r *region) hasStale(k keyspace.Key, kind flightKind) bool {
 	return e != nil && !e.Negative && now < r.staleEnd(e) && e.Mark.T0 >= r.stale.bar(k.Hash).Load()
 }
 
+// mayLive reports whether Redis may have the value of a copy in L1 with some of its life
+// left: Config.L1TTL has ended that of the copy alone. Then Redis is asked, also while
+// the key is not to be loaded, because a load ahead of time or a forced one has failed.
+func (r *region) mayLive(k keyspace.Key, kind flightKind) bool {
+	if !r.usesL2() || !r.usesL1() || kind == flightBypassLoad {
+		return false
+	}
+	e, now := r.node.l1.Find(r.l1, k.Hash, k.Name)
+	return e != nil && !e.Lapsed && now < e.StaleUntil-int64(r.stale.period)
+}
+
 // staleEnd is until when a copy in L1 may be served stale. The life of one that
 // nobody has read for Config.SlidingTTL was over then.
 func (r *region) staleEnd(e *l1.Entry) int64 {

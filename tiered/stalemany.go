@@ -26,7 +26,7 @@ func (b *batch) staleMany(keys []keyspace.Key, answers []answered, todo []int, a
 	b.past = &batchStale{throttled: make([]bool, len(keys)), began: make([]fence.Stamp, len(keys))}
 	left = todo[:0]
 	for _, i := range todo {
-		if b.past.throttled[i] = b.region.stale.throttle.holds(keys[i].Hash, arrival); b.past.throttled[i] {
+		if b.past.throttled[i] = b.region.stale.throttle.holds(keys[i].Hash, arrival); b.past.throttled[i] && !b.mayLive(keys[i], b.kind) {
 			if out, ok := b.serveStale(keys[i], b.kind, nil); ok {
 				answers[i] = answered{outcome: out, final: true}
 				continue
