@@ -62,7 +62,9 @@ func (r *region) expire(ctx context.Context, keys []keyspace.Key) error {
 		return nil
 	case r.revalidate > 0 && r.usesL2() && r.originLag == 0:
 		_, err := n.invalidateBy(ctx, r.name, keys, func(ctx context.Context) []l2.Invalidated {
-			return n.l2.ExpireAll(ctx, keys, l2.Keep{Values: r.stale.period, Validated: r.revalidate})
+			return invalidateMany(keys, func(some []keyspace.Key) []l2.Invalidated {
+				return n.l2.ExpireAll(ctx, some, l2.Keep{Values: r.stale.period, Validated: r.revalidate})
+			})
 		})
 		return err
 	}

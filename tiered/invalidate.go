@@ -11,9 +11,10 @@ import (
 )
 
 // Delete invalidates keys of any regions, in one round trip to each of Redis's
-// masters concerned. It returns nil only if all were confirmed: from then on no
-// read that begins on this instance returns an older value, and none on any
-// other instance that begins more than Options.MaxStaleness later.
+// masters concerned. (For each 8,192 keys; Options.L2Timeout is for each of these
+// round trips.) It returns nil only if all were confirmed: from then on no read that
+// begins on this instance returns an older value, and none on any other instance that
+// begins more than Options.MaxStaleness later.
 //
 // If Redis does not confirm, or ctx ends before it does, the rest is queued and
 // the error is a [*PendingError]. A ref that is not valid is an [ErrInvalidKey];

@@ -43,11 +43,12 @@ func (n *Node) byLag(keys []keyspace.Key) map[time.Duration][]keyspace.Key {
 // removeAll asks Redis to invalidate keys.
 func (n *Node) removeAll(ctx context.Context, keys []keyspace.Key) (out []l2.Invalidated) {
 	for lag, some := range n.byLag(keys) {
-		if lag > 0 {
-			out = append(out, n.l2.Block(ctx, some, l2.Token{}, lag)...)
-		} else {
-			out = append(out, n.l2.InvalidateAll(ctx, some)...)
-		}
+		out = append(out, invalidateMany(some, func(some []keyspace.Key) []l2.Invalidated {
+			if lag > 0 {
+				return n.l2.Block(ctx, some, l2.Token{}, lag)
+			}
+			return n.l2.InvalidateAll(ctx, some)
+		})...)
 	}
 	return out
 }

@@ -124,7 +124,9 @@ func (r *region) block(ctx context.Context, keys []keyspace.Key, token l2.Token)
 		return fmt.Errorf("doppio: Mutate: nothing was written: %w", unavailable(err))
 	}
 	heard := n.heard(keys...)
-	for _, res := range n.l2.Block(ctx, keys, token, r.writeTimeout+blockMargin+r.originLag) {
+	for _, res := range invalidateMany(keys, func(some []keyspace.Key) []l2.Invalidated {
+		return n.l2.Block(ctx, some, token, r.writeTimeout+blockMargin+r.originLag)
+	}) {
 		if res.Err != nil {
 			r.warnOnce("a Mutate goes on without knowing that its tombstone is there", "error", res.Err)
 			continue
@@ -138,7 +140,9 @@ func (r *region) block(ctx context.Context, keys []keyspace.Key, token l2.Token)
 // ctx: the write may have been carried out.
 func (r *region) unblock(ctx context.Context, keys []keyspace.Key, token l2.Token) error {
 	_, err := r.node.invalidateBy(context.WithoutCancel(ctx), r.name, keys, func(ctx context.Context) []l2.Invalidated {
-		return r.node.l2.Unblock(ctx, keys, token, r.originLag)
+		return invalidateMany(keys, func(some []keyspace.Key) []l2.Invalidated {
+			return r.node.l2.Unblock(ctx, some, token, r.originLag)
+		})
 	})
 	return err
 }

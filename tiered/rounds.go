@@ -15,6 +15,7 @@ import (
 const (
 	roundReads = 8192    // keys of a round that reads; the store cuts it by size
 	roundKeys  = 1024    // keys of a round that runs a script for each
+	roundGone  = 8192    // keys of a round that invalidates them; the store runs a script for some of a partition
 	roundBytes = 4 << 20 // of values to be stored in one, unless it is one value
 )
 
@@ -58,6 +59,12 @@ func (n *Node) tagsMany(ctx context.Context, tags []keyspace.Key) []l2.GotTag {
 
 func (n *Node) getOrLeaseMany(ctx context.Context, asked []l2.Asked) []l2.Got {
 	return collect(len(asked), roundKeys, nil, func(from, to int) []l2.Got { return n.l2.GetOrLeaseMany(ctx, asked[from:to]) })
+}
+
+// invalidateMany asks for the invalidation of keys. A partition has an outcome for each
+// round that has keys of it.
+func invalidateMany(keys []keyspace.Key, ask func([]keyspace.Key) []l2.Invalidated) []l2.Invalidated {
+	return collect(len(keys), roundGone, nil, func(from, to int) []l2.Invalidated { return ask(keys[from:to]) })
 }
 
 func (n *Node) fillMany(ctx context.Context, fills []l2.Filling) []l2.Outcome {

@@ -64,8 +64,8 @@ func (r *region) tagsOf(opts []Option) (tags []string, err error) {
 func isTag(k keyspace.Key) bool { return k.Region == "" }
 
 // InvalidateTags invalidates all values with any of these tags, in all regions
-// and on all instances, in one round trip to each of Redis's masters concerned,
-// whatever the number of tags and of values. What it returns, and what that
+// and on all instances, in one round trip to each of Redis's masters concerned
+// (for each 8,192 tags), whatever the number of values. What it returns, and what that
 // means, is as for [Node.Delete]: nil only if all were confirmed. A load that is
 // under way when it is called is not served once it has returned, nor stored.
 //
