@@ -1,6 +1,7 @@
 package l1
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -20,8 +21,12 @@ const touches = 4
 // (Negative entries only end.) It must be called before the first Put.
 func (r *Region) KeepWhileRead(d time.Duration) { r.idle = int64(d) }
 
-// firstDue is when an entry is due that is put now.
+// firstDue is when an entry is due that is put now. One that is lapsed always is: a
+// read that began just before it was put would find it alive.
 func (e *Entry) firstDue(now int64) int64 {
+	if e.Lapsed {
+		return math.MinInt64
+	}
 	due := e.Expires
 	if e.RefreshAt > 0 {
 		due = min(due, e.RefreshAt)
@@ -40,7 +45,7 @@ func (e *Entry) slides() bool { return e.Region.idle > 0 && !e.Negative }
 // Whoever attends to an entry moves due on. So one that has been due for long was
 // not read for that long.
 func (e *Entry) alive(now int64) bool {
-	return now < e.Expires && (!e.slides() || now < atomic.LoadInt64(&e.due)+e.Region.idle)
+	return !e.Lapsed && now < e.Expires && (!e.slides() || now < atomic.LoadInt64(&e.due)+e.Region.idle)
 }
 
 // Alive reports whether an entry that was found may be served as one whose life

@@ -60,6 +60,25 @@ func TestWhenAnEntryIsDue(t *testing.T) {
 
 // An entry that nobody reads ends; one that is read and attended to lives until
 // it expires. Negative ones only expire.
+// A read that began before a lapsed copy was put, whose life is said to end at that
+// moment, does not find it alive.
+func TestALapsedCopyIsNeverAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, 1<<20)
+		e := h.entry(1, 100, "v")
+		e.Lapsed, e.Expires = true, h.fences.Now()+1
+		e.StaleUntil = e.Expires + int64(time.Hour)
+		h.Put(e)
+		h.Wait()
+		if got, _ := h.get(); got != nil {
+			t.Errorf("a hit: %v", got)
+		}
+		if got, now := h.Find(h.region, hash(1), name(1)); got != e || got.Alive(now) {
+			t.Errorf("found %v, alive", got)
+		}
+	})
+}
+
 func TestEntriesThatNobodyReadsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, 1<<20)

@@ -58,7 +58,10 @@ type slot struct {
 // Two copies of one sequence are as old as each other, as far as that tells, and the
 // one that comes later is to stay; not so if its life was over before it came. (An
 // Expire of a node that is alone puts back what it has found, and a load that began
-// after that was counted may have put its value there before.)
+// after that was counted may have put its value there before.) Nor does such a copy
+// stay for being of a later sequence if it is the older one. (Expire finds version 1;
+// a load that began before puts version 2, which is served; Expire is counted, and puts
+// version 1 back as of that.)
 //
 // Marks of two generations cannot be compared by their sequence: the later
 // generation began because the sequence went back, and nothing of the earlier
@@ -76,7 +79,10 @@ func (e *Entry) Supersedes(old *Entry) bool {
 		// could be compared with one of Redis's.
 		return e.Mark.T0 >= old.Mark.T0
 	default:
-		return e.Mark.AsOf > old.Mark.AsOf || e.Mark.AsOf == old.Mark.AsOf && !e.Lapsed
+		if e.Lapsed {
+			return e.Mark.AsOf > old.Mark.AsOf && e.Mark.T0 >= old.Mark.T0
+		}
+		return e.Mark.AsOf >= old.Mark.AsOf
 	}
 }
 

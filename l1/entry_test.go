@@ -60,23 +60,27 @@ func TestAnEntryKnowsWhenItsValueWasMade(t *testing.T) {
 }
 
 // Of two copies of one sequence the later one stays, unless its life was over when it
-// came: it was found before.
+// came: it was found before. Then it stays for no later sequence either, if it is older.
 func TestALapsedCopyDoesNotReplaceOneOfItsSequence(t *testing.T) {
-	mark := func(asOf uint64) fence.Mark { return fence.Mark{Hash: 1, Generation: 2, AsOf: asOf} }
+	mark := func(asOf uint64, t0 int64) fence.Mark {
+		return fence.Mark{Hash: 1, Generation: 2, AsOf: asOf, T0: t0}
+	}
 	tests := []struct {
 		name             string
-		asOf, than       uint64
+		copied, than     fence.Mark
 		lapsed, replaces bool
 	}{
-		{"the same sequence", 7, 7, false, true},
-		{"the same sequence, lapsed", 7, 7, true, false},
-		{"a later one, lapsed", 8, 7, true, true},
-		{"an earlier one", 6, 7, false, false},
+		{"the same sequence", mark(7, 1), mark(7, 1), false, true},
+		{"the same sequence, lapsed", mark(7, 1), mark(7, 1), true, false},
+		{"a later one, lapsed", mark(8, 1), mark(7, 1), true, true},
+		{"a later one of an older copy", mark(8, 1), mark(7, 2), false, true},
+		{"a later one of an older copy, lapsed", mark(8, 1), mark(7, 2), true, false},
+		{"an earlier one", mark(6, 1), mark(7, 1), false, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			e := &l1.Entry{Key: "k", Mark: mark(tt.asOf), Lapsed: tt.lapsed}
-			if got := e.Supersedes(&l1.Entry{Key: "k", Mark: mark(tt.than)}); got != tt.replaces {
+			e := &l1.Entry{Key: "k", Mark: tt.copied, Lapsed: tt.lapsed}
+			if got := e.Supersedes(&l1.Entry{Key: "k", Mark: tt.than}); got != tt.replaces {
 				t.Errorf("supersedes: %v, want %v", got, tt.replaces)
 			}
 		})

@@ -283,7 +283,11 @@ func (f *flight) supersede(out *outcome) {
 		return
 	}
 	if out.mark.Generation != 0 && !out.mark.Detached() {
-		return // it has taken the place of the older one, or raised the fence
+		if _, ok := f.node.fences.Valid(&out.mark); ok || f.usesL2() {
+			return // it has taken the place of the older one, or raised the fence
+		}
+		// On a node that is alone an Expire may have been counted during the load, and
+		// have put back the older one, which is as of that and stays.
 	}
 	f.stale.raise(f.key.Hash, f.node.fences.Now())
 }
