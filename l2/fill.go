@@ -64,7 +64,7 @@ func (s *Store) fill(ctx context.Context, l Lease, f Fill) (Filled, error) {
 		// Beside it, see to it that Redis knows the tags: otherwise whoever reads
 		// the value first has to take each of them for invalidated. Whether that
 		// works, and which of the scripts is first, makes no difference but that.
-		asks, _ := s.tagJobs(tagKeys(f.Tags), false)
+		asks, _ := s.tagJobs(tagKeys(f.Tags), s.tagJobOfOne)
 		jobs = append(jobs, asks...)
 	}
 	c.runAll(jobs)

@@ -3,7 +3,6 @@ package l2
 import (
 	"context"
 	"fmt"
-	"time"
 )
 
 // maxInvalidated is the number of keys in one script: Redis does nothing else
@@ -190,42 +189,6 @@ func (s *Store) clearing(p int, regions []string) job {
 		script: invalidatePartitionScript,
 		args:   s.announcement(invalidatePartitionScript.args(names, 4), p, nil),
 	}
-}
-
-// Begin invalidates a key and leaves its lease to the caller, who has a new
-// value for it. Lease.Seq is the sequence that the invalidation got. The lease is
-// renewed until it is given to [Store.Fill] or [Store.Release]. After an error it
-// is unknown whether the key was invalidated, or will be; a lease that was
-// granted then is released, so that the token must not be used again.
-func (s *Store) Begin(ctx context.Context, k Key, token Token) (Lease, error) {
-	c, err := s.begin(ctx)
-	if err != nil {
-		return Lease{}, err
-	}
-	p := s.layout.Partition(k.Hash)
-	jobs := []job{{lane: s.primary[p].urgent, script: beginScript, args: s.beginArgs(p, k, token, 0), late: s.lateGrant(k, token)}}
-	c.runAll(jobs)
-	seq, err := jobs[0].sequence()
-	if err != nil {
-		s.dropLease(k, token)
-		return Lease{}, err
-	}
-	l := Lease{Key: k, Token: token, Seq: seq}
-	s.leases.hold(l)
-	return l, nil
-}
-
-// beginArgs are the arguments of begin for a key of partition p.
-func (s *Store) beginArgs(p int, k Key, token Token, lag time.Duration) []any {
-	args := beginScript.args([]string{
-		s.layout.Sequence(p), s.layout.Value(p, k.Region, k.Name), s.layout.Lease(p, k.Region, k.Name),
-	}, 8)
-	args = append(args, token.arg(), s.opts.LeaseTTL.Milliseconds())
-	args = s.announcement(args, p, []uint64{k.Hash})
-	if lag <= 0 {
-		return append(args, "", 0)
-	}
-	return append(args, tombstoneOfSet(token), max(1, lag.Milliseconds()))
 }
 
 // announcement appends what the scripts need to announce an invalidation.

@@ -3,7 +3,6 @@ package l2
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/doppio-cache/doppio/internal/keyspace"
 )
@@ -276,7 +275,7 @@ func (s *Store) FillMany(ctx context.Context, fills []Filling) []Outcome {
 	}
 	if len(jobs) > 0 {
 		// As in Fill, see to it that Redis knows the tags.
-		asks, _ := s.tagJobs(tagsOf(fills), true)
+		asks, _ := s.tagJobs(tagsOf(fills), s.tagJobOfMany)
 		jobs = append(jobs, asks...)
 		c.runAll(jobs)
 	}
@@ -305,46 +304,4 @@ func tagsOf(fills []Filling) (tags []Key) {
 		}
 	}
 	return tags
-}
-
-// BeginMany is [Store.Begin] of several keys, in one round trip to each master
-// concerned. The token of each is the one at its index. Each has an outcome of
-// its own, in order.
-func (s *Store) BeginMany(ctx context.Context, keys []Key, tokens []Token) []Begun {
-	return s.BeginLagging(ctx, keys, tokens, 0)
-}
-
-// BeginLagging is BeginMany where loads may bring what was there up to lag before
-// they began: for that time nothing but the fills of these leases is stored at the
-// keys, also after a fill, and whatever becomes of it. What asks for a lease
-// meanwhile is answered with [Blocked].
-func (s *Store) BeginLagging(ctx context.Context, keys []Key, tokens []Token, lag time.Duration) []Begun {
-	out := make([]Begun, len(keys))
-	if len(keys) == 0 {
-		return out
-	}
-	c, err := s.begin(ctx)
-	if err != nil {
-		for i := range out {
-			out[i].Err = err
-		}
-		return out
-	}
-	jobs := make([]job, len(keys))
-	for i, k := range keys {
-		p := s.layout.Partition(k.Hash)
-		jobs[i] = s.bulk.job(s.bulk.urgent, p, beginScript, s.beginArgs(p, k, tokens[i], lag))
-		jobs[i].late = s.lateGrant(k, tokens[i])
-	}
-	c.runAll(jobs)
-	for i, k := range keys {
-		seq, err := jobs[i].sequence()
-		if out[i].Err = err; err != nil {
-			s.dropLease(k, tokens[i])
-			continue
-		}
-		out[i].Lease = Lease{Key: k, Token: tokens[i], Seq: seq}
-		s.leases.hold(out[i].Lease)
-	}
-	return out
 }

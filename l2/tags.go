@@ -31,7 +31,7 @@ type TagState struct {
 // concerned. A tag that Redis does not know counts as invalidated now.
 func (s *Store) Tags(ctx context.Context, tags []Key) ([]TagState, error) {
 	states := make([]TagState, len(tags))
-	for i, got := range s.tags(ctx, tags, false) {
+	for i, got := range s.tags(ctx, tags, s.tagJobOfOne) {
 		if got.Err != nil {
 			return nil, got.Err
 		}
@@ -48,9 +48,11 @@ type GotTag struct {
 
 // TagsMany is [Store.Tags] for the tags of many values. Each is answered for
 // itself, in order: where one master does not answer, others do.
-func (s *Store) TagsMany(ctx context.Context, tags []Key) []GotTag { return s.tags(ctx, tags, true) }
+func (s *Store) TagsMany(ctx context.Context, tags []Key) []GotTag {
+	return s.tags(ctx, tags, s.tagJobOfMany)
+}
 
-func (s *Store) tags(ctx context.Context, tags []Key, many bool) []GotTag {
+func (s *Store) tags(ctx context.Context, tags []Key, ask func(p int, args []any) job) []GotTag {
 	out := make([]GotTag, len(tags))
 	c, err := s.begin(ctx)
 	if err != nil {
@@ -59,7 +61,7 @@ func (s *Store) tags(ctx context.Context, tags []Key, many bool) []GotTag {
 		}
 		return out
 	}
-	jobs, at := s.tagJobs(tags, many)
+	jobs, at := s.tagJobs(tags, ask)
 	c.runAll(jobs)
 	for j := range jobs {
 		got, err := jobs[j].got, jobs[j].err
@@ -79,9 +81,19 @@ func (s *Store) tags(ctx context.Context, tags []Key, many bool) []GotTag {
 	return out
 }
 
-// tagJobs are the scripts that ask for tags, and which tags each asks for; many
-// says that they are for a call of many keys.
-func (s *Store) tagJobs(tags []Key, many bool) (jobs []job, at [][]int) {
+// tagJobOfOne and tagJobOfMany are jobs that ask for tags of a partition, for a call
+// of one key and of many keys.
+func (s *Store) tagJobOfOne(p int, args []any) job {
+	return job{lane: s.primary[p].scripts, script: tagsScript, args: args}
+}
+
+func (s *Store) tagJobOfMany(p int, args []any) job {
+	return s.bulk.job(s.bulk.work, p, tagsScript, args)
+}
+
+// tagJobs are the scripts that ask for tags, and which tags each asks for; ask
+// makes a job of the arguments.
+func (s *Store) tagJobs(tags []Key, ask func(p int, args []any) job) (jobs []job, at [][]int) {
 	index := make(map[int]int)
 	for i, k := range tags {
 		p := s.layout.Partition(k.Hash)
@@ -100,11 +112,7 @@ func (s *Store) tagJobs(tags []Key, many bool) (jobs []job, at [][]int) {
 			names = append(names, s.layout.Tag(p, tags[i].Name))
 		}
 		args := append(tagsScript.args(names, 1), keepTags.Milliseconds())
-		if many {
-			jobs = append(jobs, s.bulk.job(s.bulk.work, p, tagsScript, args))
-		} else {
-			jobs = append(jobs, job{lane: s.primary[p].scripts, script: tagsScript, args: args})
-		}
+		jobs = append(jobs, ask(p, args))
 	}
 	return jobs, at
 }
@@ -114,6 +122,16 @@ func tagKeys(tags []Tag) []Key {
 	keys := make([]Key, len(tags))
 	for i, t := range tags {
 		keys[i] = keyspace.Of("", t.Name)
+	}
+	return keys
+}
+
+// tagsIn are the keys of those of the tags that are in partition p.
+func (s *Store) tagsIn(p int, tags []Tag) (keys []Key) {
+	for _, t := range tags {
+		if k := keyspace.Of("", t.Name); s.layout.Partition(k.Hash) == p {
+			keys = append(keys, k)
+		}
 	}
 	return keys
 }

@@ -72,8 +72,16 @@ func (n *Node) fillMany(ctx context.Context, fills []l2.Filling) []l2.Outcome {
 	return collect(len(fills), roundKeys, size, func(from, to int) []l2.Outcome { return n.l2.FillMany(ctx, fills[from:to]) })
 }
 
-func (n *Node) beginMany(ctx context.Context, keys []keyspace.Key, tokens []l2.Token) []l2.Begun {
-	return collect(len(keys), roundKeys, nil, func(from, to int) []l2.Begun { return n.l2.BeginMany(ctx, keys[from:to], tokens[from:to]) })
+// beginMany makes the values' tags known in the first round, before any of the keys
+// is invalidated; those beyond what may be asked for in one are left to the fill.
+func (n *Node) beginMany(ctx context.Context, keys []keyspace.Key, tokens []l2.Token, tags []l2.Tag) []l2.Begun {
+	tags = tags[:min(len(tags), roundReads)]
+	return collect(len(keys), roundKeys, nil, func(from, to int) []l2.Begun {
+		if from > 0 {
+			tags = nil
+		}
+		return n.l2.BeginMany(ctx, keys[from:to], tokens[from:to], tags...)
+	})
 }
 
 func (n *Node) beginLagging(ctx context.Context, keys []keyspace.Key, tokens []l2.Token, lag time.Duration) []l2.Begun {

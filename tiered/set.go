@@ -92,7 +92,7 @@ func (r *region) setL1(ctx context.Context, k keyspace.Key, p copyOf) error {
 // rejected like that of any load.
 func (r *region) setL2(ctx context.Context, w *write) error {
 	r.beforeBegin(w)
-	lease, err := r.beginL2(ctx, w.key)
+	lease, err := r.beginL2(ctx, w)
 	ended := err != nil
 	defer func() {
 		if !ended { // it would be renewed for ever
@@ -174,23 +174,24 @@ func (r *region) stored(w *write, res l2.Filled, err error) error {
 	return nil
 }
 
-func (r *region) beginL2(ctx context.Context, k keyspace.Key) (l2.Lease, error) {
-	ctx, watched := r.watch(ctx, OpL2Set, k.Name)
-	begun := r.begin(ctx, []keyspace.Key{k}, []l2.Token{l2.NewToken()})
+func (r *region) beginL2(ctx context.Context, w *write) (l2.Lease, error) {
+	ctx, watched := r.watch(ctx, OpL2Set, w.key.Name)
+	begun := r.begin(ctx, []keyspace.Key{w.key}, []l2.Token{l2.NewToken()}, w.stamps)
 	watched.endOr(func() { r.giveUpBegun(begun) }, begun[0].Err)
 	return begun[0].Lease, begun[0].Err
 }
 
 // begin invalidates keys and leaves leases of ours. With an OriginLag it also leaves
-// what an invalidation of such a region does, but for our fills; see lag.go.
-func (r *region) begin(ctx context.Context, keys []keyspace.Key, tokens []l2.Token) []l2.Begun {
+// what an invalidation of such a region does, but for our fills; see lag.go. tags are
+// those that the values will have.
+func (r *region) begin(ctx context.Context, keys []keyspace.Key, tokens []l2.Token, tags []l2.Tag) []l2.Begun {
 	switch n := r.node; {
 	case r.originLag > 0:
 		return n.beginLagging(ctx, keys, tokens, r.originLag)
 	case len(keys) == 1:
-		lease, err := n.l2.Begin(ctx, keys[0], tokens[0])
+		lease, err := n.l2.Begin(ctx, keys[0], tokens[0], tags...)
 		return []l2.Begun{{Lease: lease, Err: err}}
 	default:
-		return n.beginMany(ctx, keys, tokens)
+		return n.beginMany(ctx, keys, tokens, tags)
 	}
 }

@@ -105,7 +105,7 @@ func (r *region) beginMany(ctx context.Context, writes []*write) []l2.Begun {
 		keys[i], tokens[i] = w.key, l2.NewToken()
 	}
 	ctx, watched := r.begins(ctx, Operation{Kind: OpL2Set, Key: only(writes), Keys: len(writes)})
-	begun := r.begin(ctx, keys, tokens)
+	begun := r.begin(ctx, keys, tokens, tagsOf(writes))
 	var failed error
 	for i := range begun {
 		if begun[i].Err != nil {
@@ -114,6 +114,20 @@ func (r *region) beginMany(ctx context.Context, writes []*write) []l2.Begun {
 	}
 	watched.endOr(func() { r.giveUpBegun(begun) }, failed)
 	return begun
+}
+
+// tagsOf are the tags of values that are to be set, each once.
+func tagsOf(writes []*write) (tags []l2.Tag) {
+	seen := make(map[string]bool)
+	for _, w := range writes {
+		for _, t := range w.stamps {
+			if !seen[t.Name] {
+				seen[t.Name] = true
+				tags = append(tags, t)
+			}
+		}
+	}
+	return tags
 }
 
 // dropMany invalidates keys, and returns an error for each: those that are

@@ -18,12 +18,12 @@ type sharedTier interface {
 	Fill(ctx context.Context, lease l2.Lease, f l2.Fill) (l2.Filled, error)
 	Revalidate(ctx context.Context, lease l2.Lease, r l2.Revalidation) (l2.Filled, error)
 	Release(lease l2.Lease)
-	Begin(ctx context.Context, k keyspace.Key, token l2.Token) (l2.Lease, error)
+	Begin(ctx context.Context, k keyspace.Key, token l2.Token, tags ...l2.Tag) (l2.Lease, error)
 	TagsMany(ctx context.Context, tags []keyspace.Key) []l2.GotTag
 	GetMany(ctx context.Context, keys []keyspace.Key) []l2.Got
 	GetOrLeaseMany(ctx context.Context, asked []l2.Asked) []l2.Got
 	FillMany(ctx context.Context, fills []l2.Filling) []l2.Outcome
-	BeginMany(ctx context.Context, keys []keyspace.Key, tokens []l2.Token) []l2.Begun
+	BeginMany(ctx context.Context, keys []keyspace.Key, tokens []l2.Token, tags ...l2.Tag) []l2.Begun
 	BeginLagging(ctx context.Context, keys []keyspace.Key, tokens []l2.Token, lag time.Duration) []l2.Begun
 	InvalidateAll(ctx context.Context, keys []keyspace.Key) []l2.Invalidated
 	ExpireAll(ctx context.Context, keys []keyspace.Key, keep l2.Keep) []l2.Invalidated
