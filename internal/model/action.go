@@ -161,6 +161,7 @@ const (
 	EndLife
 	EndCopyLife
 	ExpireTombstone
+	LoseTombstone
 	CatchUp
 	EvictValue
 	StoreForeign
@@ -222,7 +223,7 @@ var actionTexts = [actionKinds]string{
 	"grants the lease", "hears a message", "hears on", "rewrites its stripes", "sends a queued invalidation",
 	"the queued invalidation runs", "gives up the queued invalidation", "raises the stripe to the confirmed retry", "takes it out of the queue",
 	"commits; its Delete fails and is queued", "evicts the copy from L1",
-	"somebody invalidates another key", "a late request runs", "a request will run twice", "the key lease ends", "the life of the value ends", "a copy's life ends", "the tombstone ends", "loads read a newer version", "Redis evicts the value", "another version of the service stores a value of its own",
+	"somebody invalidates another key", "a late request runs", "a request will run twice", "the key lease ends", "the life of the value ends", "a copy's life ends", "the tombstone ends", "Redis evicts the tombstone", "loads read a newer version", "Redis evicts the value", "another version of the service stores a value of its own",
 	"Redis loses the sequence", "FLUSHALL", "Redis goes back to the replica's data", "the replica catches up", "the replica comes to power",
 	"is cut off with the old primary", "speaks to the new primary again", "stops",
 

@@ -107,6 +107,12 @@ func (g *generator) runQueued(s *State, q *queue) uint8 {
 	if q.Whole == 1 {
 		return g.runClear(s)
 	}
+	if g.Lagging && !g.on(RetriedLeavesTombstone) {
+		t := s.Guard.Tomb
+		seq := g.runInvalidate(s)
+		s.Guard.Tomb = t
+		return seq
+	}
 	return g.runInvalidate(s)
 }
 

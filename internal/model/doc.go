@@ -36,7 +36,8 @@
 //     partition is sent in its place.
 //   - Writers may write under a tombstone, and die at every step of that; several
 //     may meet. A tombstone may end at any time after the writes that it protects
-//     must have ended.
+//     must have ended, and be lost at any time, alone or with all data, or by a failover
+//     to a replica that has not got it, or not its end.
 //   - Lives may end at any time, by themselves or by an Expire, while the value is
 //     kept; loads may fail, and callers tire of waiting for them, at any time, and
 //     are then given what is past its life, if that may be served.
@@ -76,9 +77,9 @@
 // partition (then what is lost takes the value with it); an old primary of the tag's
 // partition (to ask it for a tag is a write, which it refuses), and the replay of
 // invalidations of tags after a failover; a clearing that is lost other than with
-// all data, which the assumptions exclude; tags together with tombstones, with
+// all data, which the assumptions exclude; tags together with
 // refreshes or with values past their lives (a stale value here has no tag), and clearing
-// together with those; how long lives are (they end at any time), negative entries and other
+// together with those or with tombstones; how long lives are (they end at any time), negative entries and other
 // encodings (they are values like any other), shutting down (no coherence
 // depends on it), memory models (every atomic load and store is one step), and
 // renewal of key leases (a lease may end at any time here anyway).
@@ -87,8 +88,10 @@
 // (go:norace): there is one goroutine, and a state is copied some million times.
 //
 // Of a Mutate, a write that has no effect is not modelled (what follows invalidates
-// once more than needed), nor is what Redis loses while there is a tombstone: to lose
-// it leaves what a Delete gives. When an instance that had to load without Redis reads
+// once more than needed). Where the origin lags behind, nothing is promised of an
+// invalidation whose tombstone Redis has lost, until it was sent again. That it is not
+// after a FLUSHALL, which leaves the run id, is not modelled, nor that only what was
+// confirmed lately is. When an instance that had to load without Redis reads
 // a lagging origin, its own invalidations bind it only after the bound, as they do
 // everybody else. Who joins a flight whose load no tier has taken looks here at the
 // flight's age when it lands, and in the code at what it was on arrival: so the code

@@ -247,6 +247,7 @@ func (g *generator) loseAll() {
 		n := g.next(Flush, 0, 0)
 		n.Left.Flushes--
 		n.Redis = redis{Top: s.Redis.Top, Run: s.Redis.Run, EId: s.Redis.EId}
+		n.loseTombstones(copied{}, false)
 		endLeases(n)
 	}
 	if s.Left.Rewinds > 0 && s.Redis.Seq >= g.RewindFrom && (g.Unheard || g.allHeard(s)) {
@@ -258,6 +259,7 @@ func (g *generator) loseAll() {
 		if g.RecordStays {
 			n.Redis.ERun, n.Redis.ESeq, n.Redis.EAge = s.Redis.ERun, s.Redis.ESeq, s.Redis.EAge
 		}
+		n.loseTombstones(copied{}, false)
 		endLeases(n)
 	}
 }
@@ -286,9 +288,10 @@ func (g *generator) allHeard(s *State) bool {
 //go:norace
 func (g *generator) failover() {
 	s := g.from
-	if g.Replicated && !g.Behind && s.Left.Failovers > 0 && s.Replica != s.Redis {
+	if g.Replicated && !g.Behind && s.Left.Failovers > 0 && (s.Replica != s.Redis || s.Guard.Copy != copied{s.Guard.Tomb, s.Guard.Nobodys}) {
 		n := g.next(Replicate, 0, 0)
 		n.Replica = s.Redis
+		n.Guard.Copy = copied{s.Guard.Tomb, s.Guard.Nobodys}
 	}
 	if s.Left.Failovers > 0 {
 		n := g.next(Failover, 0, 0)
@@ -300,6 +303,8 @@ func (g *generator) failover() {
 			}
 		}
 		n.Replica = redis{}
+		n.loseTombstones(n.Guard.Copy, true)
+		n.retriesLost()
 		// Reads that are under way were promised what is not there any more.
 		n.eachReader(func(r *reader) { r.Nil, r.Bound = 0, 0 })
 	}

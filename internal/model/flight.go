@@ -25,6 +25,7 @@ func (g *generator) flying(i, j int) {
 		r.PC = loaded
 		if r.Token == 0 {
 			r.PC = land // past LoadTimeout, or blocked by a tombstone: uncached
+			g.labelBlocked(&n.Instance[i], r)
 			if !g.on(BlockedLoadIsNotKept) {
 				r.Mark = r.Stamp.alone(&n.Instance[i])
 				r.Mark.Detached = 0
@@ -215,7 +216,7 @@ func (g *generator) lease(i, j int) {
 		}
 	case leaseBlocked:
 		r.Token, r.Refuse = 0, 0 // and so nothing is kept
-		r.PC = loading
+		r.PC = g.afterGrant()
 		if g.Kinds[i][j] == Ask {
 			r.PC = asks
 		}

@@ -17,7 +17,7 @@ type Mutant struct {
 // Mutants lists all rules. Those of [Holes] are left out there as the code
 // leaves them out.
 func Mutants() []Mutant {
-	return slices.Concat(missed(), missedByWrites(), missedByLives(), missedByAsking(), redundant(), tagMissed(), tagRedundant())
+	return slices.Concat(missed(), missedByWrites(), missedByLosses(), missedByLives(), missedByAsking(), redundant(), tagMissed(), tagRedundant())
 }
 
 // missed are the rules whose absence breaks something.
@@ -98,8 +98,6 @@ func redundant() []Mutant {
 			"and a later invalidation is heard, or missed and noticed, like any other; it bounds what depends on a Redis that nobody could ask"},
 		{Rule: PendingFillsNoRedis, Scenario: "queue and loads", Redundant: "what such a fill stores is removed by the queued invalidation, " +
 			"and until then no Delete has been confirmed that it is older than; it spares other instances an old value"},
-		{Rule: AcknowledgedIsReplayed, Scenario: "failover", Redundant: "values from before a failover end with the grace anyway; " +
-			"replaying ends them sooner, as a rule within milliseconds"},
 		{Rule: LocalDeleteForgets, Scenario: "fills", Redundant: "who joins a flight that began before a Delete here discards what it brings; " +
 			"to forget the flight spares it the wait"},
 		{Rule: NewerStays, Scenario: "flights", Redundant: "an older copy can only come after a newer one from a flight that met the other's, " +

@@ -24,6 +24,7 @@ func (g *generator) mutating(i int) {
 			in := &n.Instance[i]
 			g.invalidated(in, w.Seq, w.Since)
 			g.forget(in)
+			in.Acked = b2u(g.Replicated && !g.Forgetful)
 			w.Seq, w.Since = 0, position{}
 			w.PC = mutates
 		}
@@ -66,8 +67,10 @@ func (g *generator) commitUnder(i int) {
 	n.Origin++
 	w.Ver, w.Since = n.Origin, n.Instance[i].position()
 	w.PC = unblockSent
-	t := &n.Guard.Tomb
-	if t.Covers>>i&1 == 1 {
+	for _, t := range [...]*tombstone{&n.Guard.Tomb, &n.Guard.Copy.Tomb} {
+		if t.Covers>>i&1 == 0 {
+			continue
+		}
 		t.Covers &^= 1 << i
 		if g.Lagging && g.on(TombstoneOutlivesLag) {
 			t.Lag = n.Origin
@@ -83,20 +86,20 @@ func (g *generator) unblocking(i int) {
 	n, w := g.writer(RunUnblock, i)
 	w.Seq = g.runUnblock(n, w.Token)
 	w.Token = 0
-	n.Guard.Placed &^= 1 << i
+	n.Guard.leaves(i)
 	w.PC = deleteDone
 	if g.from.Left.Timeouts > 0 {
 		n, w := g.writer(GiveUpUnblock, i)
 		n.Left.Timeouts--
 		n.late(call{Kind: callUnblock, Token: w.Token})
 		w.Token = 0
-		n.Guard.Placed &^= 1 << i
+		n.Guard.leaves(i)
 		w.PC = unknown
 	}
 	if !g.on(FailedWriteInvalidates) {
 		n, w := g.writer(Return, i)
 		w.Token = 0
-		n.Guard.Placed &^= 1 << i
+		n.Guard.leaves(i)
 		g.acknowledge(n, i)
 	}
 }
@@ -126,15 +129,9 @@ func (g *generator) crashed(i int, under callKind) {
 	if under != noCall {
 		n.late(call{Kind: under, Token: w.Token})
 	}
-	t := &n.Guard.Tomb
-	if ver := w.Ver; ver != 0 && n.Guard.Placed>>i&1 == 1 {
-		if t.There == 1 && t.Set == 0 {
-			raise(&t.Owes, ver)
-		} else {
-			n.Acks[ver-1] = ack{Who: orphan}
-		}
-	}
-	n.Guard.Placed &^= 1 << i
-	t.Covers &^= 1 << i
+	n.outlast(i, w.Ver)
+	n.Guard.leaves(i)
+	n.Guard.Tomb.Covers &^= 1 << i
+	n.Guard.Copy.Tomb.Covers &^= 1 << i
 	n.Instance[i] = instance{Down: 1}
 }

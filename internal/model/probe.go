@@ -96,9 +96,11 @@ func (g *generator) takeAnswer(i int) {
 func (g *generator) newPrimary(in *instance, p *prober) (replaced, lost bool) {
 	replaced = p.Run != in.Run && g.Runs && g.on(RunRestarts)
 	lost = p.ESeq == 0 && (in.Epoch != 0 || in.EId != p.Epoch) && g.on(EpochIsNamed)
-	if p.Run != in.Run && in.Acked == 1 && g.on(AcknowledgedIsReplayed) && g.Runs {
-		in.Queue.add()
-		in.void()
+	if p.Run != in.Run && in.Acked == 1 && g.Runs {
+		if g.on(AcknowledgedIsReplayed) {
+			in.Queue.add()
+			in.void()
+		}
 		in.Acked = 0
 	}
 	in.Run = p.Run

@@ -54,7 +54,7 @@ func (p Property) String() string {
 //
 //go:norace
 func (g *generator) counts(s *State, a *ack) bool {
-	return a.Lossy == 0 || g.tagRecovered(s) || s.Redis.EAge >= g.recovered() && s.Redis.ERun == s.Redis.Run
+	return a.Lossy == 0 || g.resent(s, a) && (g.tagRecovered(s) || s.Redis.EAge >= g.recovered() && s.Redis.ERun == s.Redis.Run)
 }
 
 // require notes what a read that begins now may not fall behind.

@@ -62,7 +62,8 @@ func (g *generator) finishRetry(i int, first bool) {
 	q.PC = retryLeave
 	if !first {
 		in.Acked = b2u(g.Replicated && !g.Forgetful)
-		q.PC, q.Seq, q.Since, q.Readded = idle, 0, position{}, 0
+		n.sentAgain(i)
+		q.PC, q.Seq, q.Since, q.Readded, q.Former = idle, 0, position{}, 0, 0
 	}
 }
 

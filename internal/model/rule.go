@@ -263,8 +263,8 @@ const (
 	coreRules
 )
 
-// ruleCount is the number of all rules; those about tags are in a file of their own.
-const ruleCount = afterTagRules
+// ruleCount is the number of all rules; those about tags and losses are in files of their own.
+const ruleCount = afterLostRules
 
 var ruleNames = [coreRules]string{
 	"InvalidateRemovesValue", "InvalidateRemovesLease", "InvalidateCounts", "GrantIsExclusive", "ReleaseComparesToken",
@@ -301,6 +301,8 @@ func (r Rule) String() string {
 		return ruleNames[r]
 	case r < afterTagRules:
 		return tagRuleNames[r-coreRules]
+	case r < afterLostRules:
+		return lostRuleNames[r-afterTagRules]
 	}
 	return "Rule(" + strconv.Itoa(int(r)) + ")"
 }

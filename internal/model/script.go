@@ -102,6 +102,9 @@ func (g *generator) runFill(s *State, token, seq, ver uint8, announce bool) (sto
 		}
 	}
 	replaces := r.Ver != 0
+	if !g.on(FillStatesGrant) {
+		seq = r.Seq
+	}
 	r.Ver, r.VTok, r.VSeq, r.Over, r.Barred, r.Foreign = ver, token, seq, 0, 0, 0
 	g.endLease(s)
 	g.overFill(s)

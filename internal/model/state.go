@@ -175,6 +175,7 @@ type queue struct {
 	Since   position // from before the attempt
 	Ver     uint8    // of a Delete that is being queued
 	Whole   uint8    // a Clear is among them
+	Former  uint8    // the attempt was made with a primary that was replaced since
 }
 
 type writer struct {
@@ -225,26 +226,27 @@ type reader struct {
 
 // Budget is how often something may happen that must have a limit.
 type Budget struct {
-	Others    uint8 // invalidations of another key of the partition
-	Timeouts  uint8 // calls that are given up
-	Repeats   uint8 // calls that run twice
-	Evictions uint8 // of the value
-	Expiries  uint8 // of the key lease, or its eviction
-	Losses    uint8 // of the sequence alone
-	Flushes   uint8 // FLUSHALL
-	Rewinds   uint8 // restores of the replica's data under the same run id
-	Failovers uint8
-	Isolates  uint8
-	Stops     uint8 // of an instance
-	Drops     uint8 // copies that L1 does not keep, or evicts
-	Failing   uint8 // Deletes by other callers that never reach Redis
-	Forces    uint8 // forced loads
-	Absences  uint8 // reads that find Redis out of reach
-	Tag       TagBudget
-	Lives     uint8 // of values, or copies, that end while they are kept
-	Aheads    uint8 // loads ahead of their time
-	Crashes   uint8 // of a process in the middle of a Mutate
-	Foreigns  uint8 // values that another version of the service stores
+	Others     uint8 // invalidations of another key of the partition
+	Timeouts   uint8 // calls that are given up
+	Repeats    uint8 // calls that run twice
+	Evictions  uint8 // of the value
+	Expiries   uint8 // of the key lease, or its eviction
+	Losses     uint8 // of the sequence alone
+	Flushes    uint8 // FLUSHALL
+	Rewinds    uint8 // restores of the replica's data under the same run id
+	Tombstones uint8 // of which one is evicted alone
+	Failovers  uint8
+	Isolates   uint8
+	Stops      uint8 // of an instance
+	Drops      uint8 // copies that L1 does not keep, or evicts
+	Failing    uint8 // Deletes by other callers that never reach Redis
+	Forces     uint8 // forced loads
+	Absences   uint8 // reads that find Redis out of reach
+	Tag        TagBudget
+	Lives      uint8 // of values, or copies, that end while they are kept
+	Aheads     uint8 // loads ahead of their time
+	Crashes    uint8 // of a process in the middle of a Mutate
+	Foreigns   uint8 // values that another version of the service stores
 }
 
 // messages are the announcements that were published, by sequence. One that
@@ -289,7 +291,7 @@ func (s *State) fresh() uint8 {
 			mark(r.Token, r.Refuse, r.VTok, r.Ask.VTok)
 		}
 	}
-	mark(s.Guard.Tomb.Owner)
+	mark(s.Guard.Tomb.Owner, s.Guard.Copy.Tomb.Owner)
 	t := uint8(0)
 	for used&(1<<t) != 0 {
 		t++

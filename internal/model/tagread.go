@@ -210,6 +210,16 @@ func (g *generator) label(in *instance, r *reader) {
 	}
 }
 
+// labelBlocked is label for a load that a tombstone has blocked.
+//
+//go:norace
+func (g *generator) labelBlocked(in *instance, r *reader) {
+	g.label(in, r)
+	if g.Tagged && !g.on(BlockedLoadIsLabelled) {
+		r.Tag.Mark = tagMark{Gen: 1, Void: 1, AsOf: 15} // as if it had none
+	}
+}
+
 // keepAlone keeps in L1, for the bound at most, what must not get into Redis
 // because of its tag.
 //

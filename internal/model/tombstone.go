@@ -9,6 +9,8 @@ type guard struct {
 	Placed  uint8 // bit i: the tombstone of instance i's writer was there when its write began
 	Replica uint8 // version that every load reads at least; 0: loads read what was committed
 	Nobodys uint8 // the key lease is nobody's, until every load reads this version at least; 0: it is not
+	Copy    copied
+	Fallen  uint8 // bit i: the primary was replaced after the write of instance i was committed
 }
 
 // tombstone is what keeps everybody from storing anything in the key's place. How
@@ -72,6 +74,8 @@ func (g *generator) runUnblock(s *State, token uint8) uint8 {
 	t := &s.Guard.Tomb
 	if t.There == 1 && (t.Owner == token || !g.on(UnblockComparesToken)) {
 		g.unearth(s)
+	} else if t.There == 0 && s.Redis.Seq != 0 && !g.on(UnblockInvalidatesAnyway) {
+		return s.Redis.Seq
 	}
 	return g.runInvalidate(s)
 }
@@ -146,6 +150,7 @@ func (g *generator) unearth(s *State) {
 //
 //go:norace
 func (g *generator) expireTombstone() {
+	g.loseTombstone()
 	t := &g.from.Guard.Tomb
 	if v := g.from.Guard.Nobodys; v != 0 && g.from.Guard.Replica >= v {
 		g.next(ExpireLease, 0, 0).Guard.Nobodys = 0
