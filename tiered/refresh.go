@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/l1"
 	"github.com/doppio-cache/doppio/l2"
 )
 
@@ -47,6 +48,18 @@ func (a *refreshing) from(end int64, life time.Duration) int64 {
 	return max(1, end-int64((1-a.share)*float64(life)))
 }
 
+// endOf is when the life of a copy's value is over, which L1TTL does not shorten. The
+// copy has that no more but for what RefreshAt was made of. As exact as
+// [l1.Entry.Made], it is good enough for a pause.
+func (a *refreshing) endOf(e *l1.Entry) int64 {
+	made, known := e.Made()
+	if !known || a.share <= 0 || e.RefreshAt <= 0 {
+		return e.Expires
+	}
+	life := min(float64(e.RefreshAt-made)/a.share, float64(maxLife))
+	return max(e.Expires, made+int64(life))
+}
+
 // refreshAt is from when on hits of a copy are due for a refresh; 0: never.
 func (r *region) refreshAt(p *copyOf) int64 {
 	if p.negative {
@@ -66,7 +79,7 @@ func (r *region) attend(ctx context.Context, key string, hash uint64, c call, bo
 	if !ahead && r.sliding.period <= 0 {
 		return
 	}
-	next, pause := e.Expires, refreshPause(e.Expires-now)
+	next, pause := e.Expires, refreshPause(r.refreshing.endOf(e)-now)
 	if r.sliding.period > 0 {
 		next = now + int64(r.sliding.step())
 	}

@@ -344,3 +344,22 @@ func TestRefreshWhoseFillIsLostDoesNotGoBack(t *testing.T) {
 		t.Errorf("last read %d, %d fills were lost", last, struck.Load())
 	}
 }
+
+// The pause goes by the value's life, not by that of a copy which L1TTL ends earlier.
+func TestRefreshThrottleWithL1TTL(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		r := region(t, b.node(t), tiered.Config[string]{Name: "items", TTL: 10 * time.Minute, L1TTL: 2 * time.Second, RefreshAhead: 0.5, Jitter: -1})
+		f := &flaky{source: source[string]{value: "1"}}
+		f.is(t, r, "1", false)
+		pass(6 * time.Minute)
+		f.down.Store(true)
+		f.reads(t, 1)
+		for range 6000 { // a minute
+			f.is(t, r, "1", false)
+			pass(10 * time.Millisecond)
+		}
+		if n := f.calls.Load(); n < 5 || n > 13 {
+			t.Errorf("%d loads in a minute, want one in %v", n, tiered.RefreshThrottle)
+		}
+	})
+}
