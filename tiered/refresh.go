@@ -83,10 +83,13 @@ func (r *region) attend(ctx context.Context, key string, hash uint64, c call, bo
 	if r.sliding.period > 0 {
 		next = now + int64(r.sliding.step())
 	}
-	if ahead {
+	switch {
+	case ahead:
 		next = min(next, now+int64(pause))
-	} else if e.RefreshAt > now {
+	case e.RefreshAt > now:
 		next = min(next, e.RefreshAt)
+	case e.RefreshAt > 0:
+		next = now // it stays due, for the next call that has something to load with
 	}
 	if !e.Attend(now, next) {
 		return

@@ -363,3 +363,34 @@ func TestRefreshThrottleWithL1TTL(t *testing.T) {
 		}
 	})
 }
+
+// A Get keeps a sliding value, and leaves the load ahead of time to a call that has
+// something to load with.
+func TestRefreshOfASlidingValueThatIsRead(t *testing.T) {
+	for _, mode := range []tiered.Mode{tiered.BothTiers, tiered.L1Only} {
+		t.Run(mode.String(), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bubble) {
+				r := region(t, b.node(t), tiered.Config[string]{Name: "items", Mode: mode, TTL: time.Hour, SlidingTTL: 8 * time.Minute, RefreshAhead: 0.5, Jitter: -1})
+				f := &flaky{source: source[string]{value: "1"}}
+				f.is(t, r, "1", false)
+				get := func() {
+					t.Helper()
+					if _, err := r.Get(t.Context(), "k"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for range 50 { // for 50 minutes it is kept by Gets alone
+					pass(time.Minute)
+					get()
+				}
+				f.reads(t, 1)
+				f.is(t, r, "1", false)
+				synctest.Wait()
+				f.reads(t, 1)
+				if n := r.Stats().Refreshes; n != 1 {
+					t.Errorf("%d refreshes, want 1", n)
+				}
+			})
+		})
+	}
+}
