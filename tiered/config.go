@@ -245,7 +245,7 @@ func (cfg Config[V]) withDefaults(opts *Options) Config[V] {
 	cfg.WriteTimeout = orDefault(cfg.WriteTimeout, DefaultWriteTimeout)
 	cfg.MaxL1Bytes = orDefault(cfg.MaxL1Bytes, opts.L1MaxBytes/64)
 	cfg.RevalidateFor = max(cfg.StaleFor, orDefault(cfg.RevalidateFor, cfg.TTL))
-	for _, d := range []*time.Duration{&cfg.TTL, &cfg.L1TTL, &cfg.StaleFor, &cfg.SlidingTTL, &cfg.WriteTimeout, &cfg.OriginLag, &cfg.RevalidateFor} {
+	for _, d := range []*time.Duration{&cfg.TTL, &cfg.L1TTL, &cfg.StaleFor, &cfg.SlidingTTL, &cfg.LoadTimeout, &cfg.WriteTimeout, &cfg.OriginLag, &cfg.RevalidateFor} {
 		*d = min(*d, maxLife) // so that their sums do not overflow
 	}
 	if cfg.Codec == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -273,5 +274,29 @@ func TestLoadTimeoutOfManyAtOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
+	})
+}
+
+// A LoadTimeout that is meant to be none waits for another instance's load.
+func TestLoadTimeoutWithoutEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		rs := regions(t, []*tiered.Node{b.node(t), b.node(t), b.node(t)}, tiered.Config[string]{Name: "items", LoadTimeout: math.MaxInt64, Jitter: -1})
+		f := &flaky{source: source[string]{value: "v"}}
+		f.slow.Store(int64(3 * time.Second))
+		var wg sync.WaitGroup
+		wg.Go(func() { f.is(t, rs[0], "v", false) })
+		pass(time.Second)
+		wg.Go(func() { f.is(t, rs[1], "v", false) })
+		wg.Go(func() {
+			got, err := rs[2].GetOrLoadMany(t.Context(), []string{"k"}, func(ctx context.Context, keys []string) (map[string]string, error) {
+				v, err := f.load(ctx, keys[0])
+				return map[string]string{keys[0]: v}, err
+			})
+			if err != nil || got["k"] != "v" {
+				t.Errorf("GetOrLoadMany = %v, %v", got, err)
+			}
+		})
+		wg.Wait()
+		f.reads(t, 1)
 	})
 }
