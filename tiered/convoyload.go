@@ -134,7 +134,7 @@ func (c *convoy) purge(ctx context.Context, riders []*rider) {
 	var keys []keyspace.Key
 	var passed []bool
 	for _, r := range riders {
-		if r.kind == flightForce && r.purges(r.next.out) {
+		if r.kind.forces() && r.purges(r.next.out) {
 			purging, keys = append(purging, r), append(keys, r.key)
 			passed = append(passed, r.node.fences.Passes(&r.next.out.stamp))
 		}

@@ -38,7 +38,7 @@ type failure struct {
 // standing is the error that the flight is to return instead of loading; nil: it
 // is to load.
 func (f *flight) standing() error {
-	if f.failures.ttl == nil || f.kind == flightForce {
+	if f.failures.ttl == nil || f.kind.forces() {
 		return nil
 	}
 	e := f.failures.recent(f.key.Name, f.node.fences.Now())

@@ -121,7 +121,7 @@ func (b *batch) attempt(ctx context.Context, keys []keyspace.Key, answers []answ
 			looking = append(looking, f)
 		}
 	}
-	if b.usesL2() && b.kind != flightForce {
+	if b.usesL2() && !b.kind.forces() {
 		b.glanceMany(ctx, looking)
 	}
 	convoy := &convoy{region: b.region, load: b.load}

@@ -38,7 +38,7 @@ func (f *flight) offer(l loaded, lease l2.Lease) (o offer, ok bool) {
 	}
 	o.fill = fillOf(f.region, l)
 	o.fill.Tags = l.tagged.stamps(f.node.fences)
-	o.fill.Announce = f.kind == flightForce
+	o.fill.Announce = f.kind.forces()
 	return o, true
 }
 
@@ -59,7 +59,7 @@ func (f *flight) took(o *offer, res l2.Filled, err error) (filled bool) {
 		// No lease of ours any more, and as a rule no older value either: what took the
 		// one has taken the other. But the lease may have run out, and who has forced the
 		// load was promised that the older value goes.
-		f.replaced = f.kind != flightForce
+		f.replaced = !f.kind.forces()
 		f.counters.fillsRejected.Add(1)
 		return true
 	default:

@@ -25,12 +25,15 @@ const (
 	flightLoad                         // L2, then the origin
 	flightBypassRead                   // the same two without a look at L1
 	flightBypassLoad
-	flightForce // the origin
+	flightForce       // the origin
+	flightBypassForce // the origin, which is not asked about what L1 has
 	flightKinds
 )
 
 func kindOf(c call, loads bool) flightKind {
 	switch {
+	case c.force && c.bypass:
+		return flightBypassForce
 	case c.force:
 		return flightForce
 	case c.bypass && !loads:
@@ -46,6 +49,9 @@ func kindOf(c call, loads bool) flightKind {
 
 // loads reports whether a flight of this kind goes to the origin.
 func (k flightKind) loads() bool { return k != flightRead && k != flightBypassRead }
+
+// forces reports whether a flight of this kind loads whatever the tiers have.
+func (k flightKind) forces() bool { return k == flightForce || k == flightBypassForce }
 
 // maxReloads is how often a caller discards what a flight brought because an
 // invalidation came in meanwhile. After that it takes a value whose load began
@@ -149,7 +155,7 @@ func (r *region) acceptable(out *outcome, kind flightKind, arrival int64, attemp
 // f must not escape from here: it is large, and a hit in Redis is done with it
 // when it returns.
 func (f *flight) glance(ctx context.Context) (out outcome, done bool, err error) {
-	if !f.usesL2() || f.kind == flightForce {
+	if !f.usesL2() || f.kind.forces() {
 		return out, false, nil
 	}
 	ticket, alone := f.node.air.takeOffAlone(f.key.Hash)
@@ -283,7 +289,7 @@ func (f *flight) run(ctx context.Context) (out *outcome) {
 	default:
 		out = f.throughL2(ctx)
 	}
-	if f.kind == flightForce {
+	if f.kind.forces() {
 		f.purge(ctx, out)
 	}
 	f.supersede(out)

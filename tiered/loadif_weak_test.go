@@ -110,27 +110,35 @@ func TestLoadIfOfAnInstanceThatIsCutOff(t *testing.T) {
 	}
 }
 
-// Past L1 nobody asks about what L1 has, where Redis is out of use.
+// Past L1 nobody asks about what L1 has, where Redis is out of use; not even who is told
+// to load in any case.
 func TestLoadIfPastL1(t *testing.T) {
-	f := newFleet(t, 2, func(c *tiered.Config[int]) { c.TTL = time.Hour })
-	a, b := f.members[0], f.members[1]
-	var origin atomic.Int64
-	origin.Store(1)
-	load := func(_ context.Context, _ string, prev tiered.Entry[int]) (int, tiered.Validator, error) {
-		if prev.Validator != "" {
-			return 0, "", tiered.ErrUnchanged
-		}
-		return int(origin.Load()), "weak", nil
-	}
-	if v, err := b.items.LoadIf(t.Context(), "k", load); err != nil || v != 1 {
-		t.Fatal(v, err)
-	}
-	b.proxy.Refuse(true)
-	b.proxy.Cut()
-	origin.Store(2)
-	succeeds(t, a.items.Delete(t.Context(), "k"))
-	if v, err := b.items.LoadIf(t.Context(), "k", load, tiered.BypassL1()); err != nil || v != 2 {
-		t.Errorf("%d, %v: what L1 had was asked about", v, err)
+	for name, opts := range map[string][]tiered.Option{
+		"BypassL1":               {tiered.BypassL1()},
+		"BypassL1 and ForceLoad": {tiered.BypassL1(), tiered.ForceLoad()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t, 2, func(c *tiered.Config[int]) { c.TTL = time.Hour })
+			a, b := f.members[0], f.members[1]
+			var origin atomic.Int64
+			origin.Store(1)
+			load := func(_ context.Context, _ string, prev tiered.Entry[int]) (int, tiered.Validator, error) {
+				if prev.Validator != "" {
+					return 0, "", tiered.ErrUnchanged
+				}
+				return int(origin.Load()), "weak", nil
+			}
+			if v, err := b.items.LoadIf(t.Context(), "k", load); err != nil || v != 1 {
+				t.Fatal(v, err)
+			}
+			b.proxy.Refuse(true)
+			b.proxy.Cut()
+			origin.Store(2)
+			succeeds(t, a.items.Delete(t.Context(), "k"))
+			if v, err := b.items.LoadIf(t.Context(), "k", load, opts...); err != nil || v != 2 {
+				t.Errorf("%d, %v: what L1 had was asked about", v, err)
+			}
+		})
 	}
 }
 

@@ -131,7 +131,7 @@ func (f *flight) priorIn(ctx context.Context) *prior {
 // that another instance has invalidated just now, of which the origin says that it is
 // unchanged all the same.
 func (f *flight) priorHere() *prior {
-	if !f.call.asks || !f.usesL1() || f.kind == flightBypassLoad {
+	if !f.call.asks || !f.usesL1() || f.kind == flightBypassLoad || f.kind == flightBypassForce {
 		return nil
 	}
 	e, _ := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name)

@@ -35,7 +35,7 @@ func (f *flight) look(ctx context.Context) {
 
 // found judges what a look has brought.
 func (f *flight) found(ctx context.Context, now int64) {
-	if f.err == nil && f.kind != flightForce {
+	if f.err == nil && !f.kind.forces() {
 		f.verdict = f.judge(ctx, &f.reply, now)
 	}
 }
@@ -53,7 +53,7 @@ func (f *flight) afterLook() step {
 	switch {
 	case f.err != nil:
 		return f.detach(f.err)
-	case f.kind == flightForce:
+	case f.kind.forces():
 		f.consider(&f.reply)
 		return step{do: ask, refuse: f.reply.Value.Token}
 	case f.verdict == usable:
@@ -276,7 +276,7 @@ func (f *flight) afterLease(ctx context.Context, reply *l2.Reply, err error, now
 // answer takes the value that get-or-lease found in place of a lease. If that
 // will not do, it is to be asked for again and refused too.
 func (f *flight) answer(ctx context.Context, reply *l2.Reply, now int64, refused l2.Token) step {
-	if f.kind == flightForce {
+	if f.kind.forces() {
 		f.consider(reply)
 		return step{do: ask, refuse: reply.Value.Token} // its load may have begun before the call
 	}
