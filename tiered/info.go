@@ -9,7 +9,7 @@ import (
 
 // Info tells where a value came from, and how long it lives. See [WithInfo]. It is
 // written by every call that has an option for it and no invalid one: if the call
-// fails, it is empty.
+// fails, it is empty, but for the Source of an error that is a load's.
 //
 // That there is no such thing ([ErrAbsent]) has a source and a life too. What is in
 // no tier ([ErrNotFound] alone) has neither.
