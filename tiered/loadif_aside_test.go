@@ -58,3 +58,61 @@ func TestLoadIfBesideAValueOfAnotherSchema(t *testing.T) {
 		}
 	})
 }
+
+// What L1 has from before a newer value that it has not kept is not asked about: the newer
+// one was served, and Redis need not have counted that it came in the older one's place.
+func TestLoadIfDoesNotGoBackToACopyThatWasOutlived(t *testing.T) {
+	for name, away := range map[string]bool{"beside another schema": false, "without Redis": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bubble) {
+				cfg := pages()
+				cfg.RevalidateFor, cfg.MaxL1Bytes = time.Minute, 100
+				r := region(t, b.node(t), cfg)
+				next := cfg
+				next.Schema = "next"
+				other := region(t, b.node(t), next)
+				d := &document{value: "old", validate: func(string) tiered.Validator { return "weak" }}
+				d.is(t, r, "old", tiered.SourceLoad)
+				pass(whole + 2*time.Minute) // Redis has dropped it
+				large := strings.Repeat("new", 100)
+				d.value = large
+				d.is(t, r, large, tiered.SourceLoad)
+				d.is(t, r, large, tiered.SourceL2)
+				d.was(t, 2, "", "")
+				if away {
+					b.redis.SetError(outOfReach)
+					defer b.redis.SetError("")
+				} else {
+					succeeds(t, other.Set(t.Context(), "other", "x"))
+					b.replaceUnheard(t)
+				}
+				d.is(t, r, large, tiered.SourceLoad)
+				if got, err := r.Get(t.Context(), "k"); err == nil && got != large {
+					t.Errorf("back from the newer value to %q", got)
+				}
+			})
+		})
+	}
+}
+
+// The same where the newer one was past its life when it was read, and served stale.
+func TestLoadIfDoesNotGoBackFromAStaleValue(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		cfg := pages()
+		cfg.RevalidateFor, cfg.StaleFor = time.Minute, time.Minute
+		rs := regions(t, []*tiered.Node{b.node(t), b.node(t)}, cfg)
+		d := &document{value: "old", validate: func(string) tiered.Validator { return "weak" }}
+		d.is(t, rs[0], "old", tiered.SourceLoad)
+		pass(whole + 2*time.Minute) // Redis has dropped it
+		d.value = "new"
+		d.is(t, rs[1], "new", tiered.SourceLoad)
+		pass(whole + near)
+		if got, err := rs[0].LoadIf(t.Context(), "k", unreachable); err != nil || got != "new" {
+			t.Errorf("past its life: %q, %v; want the stale value", got, err)
+		}
+		b.redis.SetError(outOfReach)
+		defer b.redis.SetError("")
+		pass(tiered.StaleThrottle)
+		d.is(t, rs[0], "new", tiered.SourceLoad)
+	})
+}

@@ -130,13 +130,15 @@ func (f *flight) priorIn(ctx context.Context) *prior {
 // Who reads past L1 was promised what Redis has, or the origin: the copy may be one
 // that another instance has invalidated just now, of which the origin says that it is
 // unchanged all the same.
+//
+// Nor is anybody asked about a copy that was outlived, see [region.outlived].
 func (f *flight) priorHere() *prior {
 	if !f.call.asks || !f.usesL1() || f.kind == flightBypassLoad || f.kind == flightBypassForce {
 		return nil
 	}
 	e, _ := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name)
 	p := priorOf(e)
-	if p == nil {
+	if p == nil || p.mark.T0 < f.unasked.of(f.key.Hash) {
 		return nil
 	}
 	p.token = l2.Token{} // what is loaded without a lease renews nothing

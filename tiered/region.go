@@ -28,6 +28,7 @@ type region struct {
 	loadTimeout             time.Duration
 	revalidate              time.Duration // Config.RevalidateFor
 	stale                   staleness
+	unasked                 bars // copies in L1 from before are not asked about, see [region.outlived]
 	refreshing              refreshing
 	sliding                 sliding
 	writeTimeout            time.Duration

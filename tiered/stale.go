@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"sync/atomic"
 	"time"
 
 	"github.com/doppio-cache/doppio/internal/fence"
@@ -25,35 +23,16 @@ var errSoftTimeout = errors.New("doppio: soft timeout")
 
 // staleness is what a region knows about values past their lives.
 type staleness struct {
-	period   time.Duration  // Config.StaleFor
-	soft     time.Duration  // Config.SoftTimeout
-	throttle throttle       // keys that are not to be loaded for a while
-	bars     []atomic.Int64 // by hash: see [flight.supersede]; nil without a period
+	period   time.Duration // Config.StaleFor
+	soft     time.Duration // Config.SoftTimeout
+	throttle throttle      // keys that are not to be loaded for a while
+	bars                   // see [flight.supersede]; none without a period
 }
-
-// barCount is the number of bars: keys that share one share their fate.
-const barCount = 512
 
 func (s *staleness) init(period, soft time.Duration) {
 	s.period, s.soft = period, soft
 	if period > 0 {
-		s.bars = make([]atomic.Int64, barCount)
-		for i := range s.bars {
-			s.bars[i].Store(math.MinInt64) // a value may have been made before the clock began
-		}
-	}
-}
-
-func (s *staleness) bar(hash uint64) *atomic.Int64 { return &s.bars[hash>>32%barCount] }
-
-// raise sets a key's bar. It never lowers it: whoever took the time first may come
-// last.
-func (s *staleness) raise(hash uint64, now int64) {
-	bar := s.bar(hash)
-	for {
-		if was := bar.Load(); was >= now || bar.CompareAndSwap(was, now) {
-			return
-		}
+		s.bars = newBars()
 	}
 }
 
@@ -180,7 +159,7 @@ func (r *region) serveStale(k keyspace.Key, kind flightKind, held *staleCopy) (o
 		case e == nil:
 		case e.Alive(now):
 			return *fromL1(e), true // it has come meanwhile
-		case e.Negative || now >= r.staleEnd(e) || e.Mark.T0 < r.stale.bar(k.Hash).Load():
+		case e.Negative || now >= r.staleEnd(e) || e.Mark.T0 < r.stale.of(k.Hash):
 			e = nil
 		}
 	}
@@ -188,7 +167,7 @@ func (r *region) serveStale(k keyspace.Key, kind flightKind, held *staleCopy) (o
 	case held != nil && held.until != 0 && (e == nil || held.mark.Epoch() > e.Mark.Epoch() ||
 		held.mark.Epoch() == e.Mark.Epoch() && held.mark.Sequence() >= e.Mark.Sequence()):
 		now, valid := n.fences.Valid(&held.mark)
-		if !valid || now >= held.until || held.made < r.stale.bar(k.Hash).Load() || !n.fences.ValidTags(held.tags, now) {
+		if !valid || now >= held.until || held.made < r.stale.of(k.Hash) || !n.fences.ValidTags(held.tags, now) {
 			return out, false
 		}
 		out = outcome{value: held.value, source: SourceL2, mark: held.mark, tags: held.tags, validator: held.validator, stale: true, told: times{made: held.made, dated: true, staleEnd: held.until}}
@@ -212,7 +191,7 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 		return
 	}
 	made := now - int64(over) - (v.SoftEnd-v.Created)*int64(time.Microsecond)
-	if made < f.stale.bar(f.key.Hash).Load() {
+	if made < f.stale.of(f.key.Hash) {
 		return
 	}
 	var tags []fence.Mark
@@ -245,6 +224,9 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 	}
 	e, _ := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name)
 	if e != nil && e.Mark.Sequence() >= f.held.mark.Sequence() {
+		if e.Token != v.Token {
+			f.unasked.raise(f.key.Hash, now) // see outlived
+		}
 		return
 	}
 	if size := f.values.size(value, f.values.encoded(v.Payload)); size <= f.maxL1Bytes {
@@ -255,18 +237,21 @@ func (f *flight) hold(ctx context.Context, reply *l2.Reply, now int64, over, lef
 	}
 }
 
-// outlived reports whether L1 goes on holding another copy of the key, that is no
-// newer, though one with the mark was to take its place, in a region where a copy
-// can be served when its life is over. It must not be, once the newer one was.
+// outlived takes note of it if L1 goes on holding another copy of the key, that is no
+// newer, though one with the mark was to take its place. Its life is over, and it must
+// not be served when the newer one was: neither stale, nor because the origin, asked
+// about it, finds it unchanged as it finds the newer one. It reports whether it could be
+// served stale.
 //
 // The caller raises the fence. That does not void a copy of the same sequence:
-// what is put where Redis has nothing any more is not counted. Hence the bar.
+// what is put where Redis has nothing any more is not counted. Hence the bars.
 func (r *region) outlived(k keyspace.Key, mark *fence.Mark) bool {
-	if r.stale.period <= 0 {
-		return false
-	}
 	e, now := r.node.l1.Find(r.l1, k.Hash, k.Name)
 	if e == nil || e.Mark == *mark || e.Mark.Epoch() != mark.Epoch() || e.Mark.Sequence() > mark.Sequence() {
+		return false
+	}
+	r.unasked.raise(k.Hash, now)
+	if r.stale.period <= 0 {
 		return false
 	}
 	r.stale.raise(k.Hash, now)

@@ -27,7 +27,7 @@ func (r *region) hasStale(k keyspace.Key, kind flightKind) bool {
 		return false
 	}
 	e, now := r.node.l1.Find(r.l1, k.Hash, k.Name)
-	return e != nil && !e.Negative && now < r.staleEnd(e) && e.Mark.T0 >= r.stale.bar(k.Hash).Load()
+	return e != nil && !e.Negative && now < r.staleEnd(e) && e.Mark.T0 >= r.stale.of(k.Hash)
 }
 
 // mayLive reports whether Redis may have the value of a copy in L1 with some of its life

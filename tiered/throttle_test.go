@@ -68,7 +68,7 @@ func TestABarIsNeverLowered(t *testing.T) {
 	for _, now := range []int64{5, 9, 7} {
 		s.raise(3, now)
 	}
-	if got := s.bar(3).Load(); got != 9 {
+	if got := s.of(3); got != 9 {
 		t.Errorf("the bar is at %d, want 9", got)
 	}
 }

@@ -54,6 +54,7 @@ func New[V any](n *Node, cfg Config[V]) (*Region[V], error) {
 	}
 	core.revalidate = cfg.RevalidateFor
 	core.stale.init(cfg.StaleFor, cfg.SoftTimeout)
+	core.unasked = newBars()
 	core.refreshing.share = cfg.RefreshAhead
 	core.failures.ttl = cfg.ErrorTTLFor
 	core.l1 = n.l1.Region(cfg.Name)
