@@ -55,7 +55,7 @@ func (e *Entry) Alive(now int64) bool { return now < atomic.LoadInt64(&e.due) ||
 // Unread is when an entry ended, or will end, because nobody has read it for too
 // long; false: it ends at Expires.
 func (e *Entry) Unread() (at int64, ok bool) {
-	if !e.slides() {
+	if !e.slides() || e.Lapsed {
 		return 0, false
 	}
 	at = atomic.LoadInt64(&e.due) + e.Region.idle
