@@ -30,6 +30,10 @@ type State struct {
 	Cause    Cause  // for programs
 	Reason   string // for people; empty if not degraded
 	Err      error  // what is behind it, for errors.Is and As; nil if that is not known. Reason has its text
+	// Probed says that a round of probes went well that began after the subscription was
+	// lost, if ever it was: with CauseSubscription it tells a Redis that is well from one
+	// of which nothing is known yet.
+	Probed bool
 }
 
 // State is the present state.
@@ -42,6 +46,7 @@ func (b *Backplane) State() State {
 	}
 	s.Cause, s.Reason, s.Err = b.diagnose(s.Ready)
 	s.Degraded = s.Cause != CauseNone
+	s.Probed = b.prober.good.Load() > b.subscriber.lostAt.Load()
 	return s
 }
 

@@ -527,6 +527,29 @@ func TestWarmWaitsForRedis(t *testing.T) {
 	}
 }
 
+// Without pub/sub alone Redis keeps what is loaded, and invalidations are heard later, but heard: there is nothing to wait for.
+func TestWarmGoesOnWithoutPubSub(t *testing.T) {
+	f := newFleet(t, 1)
+	m := f.members[0]
+	m.proxy.PubSub().Refuse(true)
+	m.proxy.PubSub().Cut()
+	eventually(t, "the subscription is found to be lost", func() bool { return m.Stats().Degraded })
+	names := manyNames(50)
+	f.origin.commitAll(names...)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	got, err := m.items.Warm(ctx, slices.Values(names), f.origin.loadMany, tiered.Warming{Batch: 10})
+	if got.Loaded != 50 || err != nil {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if !m.Stats().Degraded {
+		t.Error("the subscription has come back")
+	}
+	if keys := valueKeys(t, m.client); len(keys) != 50 {
+		t.Errorf("Redis has %d", len(keys))
+	}
+}
+
 // A key whose load fails while there is a value past its life is counted apart:
 // it is neither warm nor gone.
 func TestWarmCountsStaleValues(t *testing.T) {

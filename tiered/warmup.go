@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/doppio-cache/doppio/internal/keyspace"
+	"github.com/doppio-cache/doppio/invalidation"
 )
 
 // warmup is one call of Warm. All of it belongs to the calling goroutine; those of
@@ -140,9 +141,14 @@ func (u *warmup) mayBegin() bool {
 	return u.cause == nil
 }
 
-// serving reports whether Redis is in use, if it is to be.
+// serving reports whether Redis is in use, if it is to be. Without a subscription it is,
+// if probes get through: what is loaded is stored, and invalidations come with the probe.
 func (n *Node) serving() bool {
-	return n.l2 == nil || n.l2.Up() && !n.backplane.Stats().State.Degraded
+	if n.l2 == nil {
+		return true
+	}
+	state := n.backplane.Stats().State
+	return n.l2.Up() && (!state.Degraded || state.Cause == invalidation.CauseSubscription && state.Probed)
 }
 
 // begin starts a batch. It ends when its answers are there, or when ctx or the
