@@ -25,7 +25,7 @@ type Stats struct {
 	L1      L1Stats
 
 	// Invalidations.
-	Sent            uint64    // invalidations of this instance that Redis confirmed at once, one for each partition that a call concerns
+	Sent            uint64    // invalidations of this instance that Redis confirmed at once: one for each partition that a call (a round of it, if it has thousands of keys) concerns, and for each key that is set
 	Received        uint64    // messages heard, this instance's own included
 	Lag             Histogram // from the server's time of an invalidation to its being applied here
 	Gaps            uint64    // messages found missing because a later one came
