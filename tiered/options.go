@@ -154,6 +154,8 @@ func (o Options) withDefaults() Options {
 	o.MaxStaleness = orDefault(o.MaxStaleness, DefaultMaxStaleness)
 	o.Partitions = orDefault(o.Partitions, DefaultPartitions)
 	o.L2Timeout = orDefault(o.L2Timeout, DefaultL2Timeout)
+	// So that sums of a few of them do not overflow.
+	o.MaxStaleness, o.L2Timeout = min(o.MaxStaleness, maxLife/4), min(o.L2Timeout, maxLife/4)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}

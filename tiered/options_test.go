@@ -3,6 +3,7 @@ package tiered
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +91,16 @@ func TestOptionsThatMakeNoSenseForACallAreErrors(t *testing.T) {
 	for _, want := range []string{"WithTTL", "BypassL1", "the zero Option"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
+		}
+	}
+}
+
+// Durations as long as can be mean "for ever", not the past: ends are sums of a few.
+func TestDurationsWithoutEnd(t *testing.T) {
+	o := Options{MaxStaleness: math.MaxInt64, L2Timeout: math.MaxInt64}.withDefaults()
+	for name, d := range map[string]time.Duration{"MaxStaleness": o.MaxStaleness, "L2Timeout": o.L2Timeout} {
+		if sum := 4*d + maxLife; sum < maxLife || d < maxLife/4 {
+			t.Errorf("%s is %v", name, d)
 		}
 	}
 }
