@@ -257,7 +257,10 @@ func (s *Store) leaseAll(c *call, asked []Asked, out []Got, todo []int) {
 func (s *Store) FillMany(ctx context.Context, fills []Filling) []Outcome {
 	out := make([]Outcome, len(fills))
 	c, ended := s.begin(ctx)
-	jobs := make([]job, 0, len(fills))
+	// As in Fill, see to it that Redis knows the tags; before those fills that replace
+	// a value count. See BeginMany.
+	jobs, _ := s.tagJobs(tagsOf(fills), s.tagJobOfMany)
+	told := len(jobs)
 	at := make([]int, 0, len(fills))
 	held := make([]bool, len(fills))
 	for i := range fills {
@@ -273,15 +276,13 @@ func (s *Store) FillMany(ctx context.Context, fills []Filling) []Outcome {
 			at = append(at, i)
 		}
 	}
-	if len(jobs) > 0 {
-		// As in Fill, see to it that Redis knows the tags.
-		asks, _ := s.tagJobs(tagsOf(fills), s.tagJobOfMany)
-		jobs = append(jobs, asks...)
+	if len(at) > 0 {
 		c.runAll(jobs)
 	}
 	for n, i := range at {
-		if out[i].Err = jobs[n].err; out[i].Err == nil {
-			out[i].Filled, out[i].Err = readFilled(jobs[n].got)
+		filled := &jobs[told+n]
+		if out[i].Err = filled.err; out[i].Err == nil {
+			out[i].Filled, out[i].Err = readFilled(filled.got)
 		}
 	}
 	for i := range out {
