@@ -65,16 +65,21 @@ func (n *Node) invalidateBy(ctx context.Context, region string, keys []keyspace.
 		// later, so that there is no use in queueing it either.
 		return 0, fmt.Errorf("doppio: invalidate: %w", unavailable(err))
 	}
-	op := Operation{Kind: OpL2Invalidate, Region: region, Keys: len(keys)}
-	if len(keys) == 1 {
-		op.Region, op.Key = keys[0].Region, keys[0].Name
-	}
-	ctx, told := n.observe(ctx, op)
+	ctx, told := n.observeInvalidation(ctx, region, keys)
 	seq, err = n.invalidateL2(ctx, keys, ask)
 	if told != nil {
 		told(err)
 	}
 	return seq, err
+}
+
+// observeInvalidation tells the observer of an invalidation of keys.
+func (n *Node) observeInvalidation(ctx context.Context, region string, keys []keyspace.Key) (observed context.Context, told func(error)) {
+	op := Operation{Kind: OpL2Invalidate, Region: region, Keys: len(keys)}
+	if len(keys) == 1 {
+		op.Region, op.Key = keys[0].Region, keys[0].Name
+	}
+	return n.observe(ctx, op)
 }
 
 func (n *Node) invalidateL2(ctx context.Context, keys []keyspace.Key, ask func(context.Context) []l2.Invalidated) (seq uint64, err error) {

@@ -123,15 +123,21 @@ func (r *region) block(ctx context.Context, keys []keyspace.Key, token l2.Token)
 		// invalidation.
 		return fmt.Errorf("doppio: Mutate: nothing was written: %w", unavailable(err))
 	}
+	ctx, told := n.observeInvalidation(ctx, r.name, keys)
 	heard := n.heard(keys...)
+	var errs []error
 	for _, res := range invalidateMany(keys, func(some []keyspace.Key) []l2.Invalidated {
 		return n.l2.Block(ctx, some, token, r.writeTimeout+blockMargin+r.originLag)
 	}) {
 		if res.Err != nil {
 			r.warnOnce("a Mutate goes on without knowing that its tombstone is there", "error", res.Err)
+			errs = append(errs, res.Err)
 			continue
 		}
 		n.confirmed(res.Partition, res.Keys, res.Seq, heard[res.Partition])
+	}
+	if told != nil {
+		told(distinct(errs))
 	}
 	return nil
 }

@@ -71,6 +71,7 @@ func TestObserverIsToldOfCallsAndLoads(t *testing.T) {
 		region(t, n, tiered.Config[int]{Name: "others"})
 		errBroken := errors.New("broken")
 		s, broken, missing := &source[int]{value: 7}, &source[int]{err: errBroken}, &source[int]{err: tiered.ErrNotFound}
+		nothing := func(context.Context) error { return nil }
 		load := func(r *tiered.Region[int], key string, s *source[int], opts ...tiered.Option) func() {
 			return func() { _, _ = r.GetOrLoad(t.Context(), key, s.load, opts...) }
 		}
@@ -92,6 +93,7 @@ func TestObserverIsToldOfCallsAndLoads(t *testing.T) {
 			{"Set", func() { _ = r.Set(t.Context(), "s", 1) }, []string{"l2.set items:s", "l2.fill items:s"}},
 			{"Delete of one key", func() { _ = r.Delete(t.Context(), "k") }, []string{"l2.invalidate items:k"}},
 			{"Delete of several keys", func() { _ = r.Delete(t.Context(), "k", "l") }, []string{"l2.invalidate items:"}},
+			{"Mutate", func() { _ = r.Mutate(t.Context(), []string{"k"}, nothing) }, []string{"l2.invalidate items:k", "l2.invalidate items:k"}},
 			{"Delete in several regions", func() { _ = n.Delete(t.Context(), n.Ref("items", "k"), n.Ref("others", "k")) }, []string{"l2.invalidate :"}},
 			{"Delete of one ref", func() { _ = n.Delete(t.Context(), n.Ref("others", "k")) }, []string{"l2.invalidate others:k"}},
 			{"Delete of nothing", func() { _ = n.Delete(t.Context()) }, nil},

@@ -115,7 +115,7 @@ const (
 	OpL2Tags       OperationKind = "l2.tags"       // ask whether a value's tags were invalidated
 	OpL2Fill       OperationKind = "l2.fill"       // store what was loaded or set
 	OpL2Set        OperationKind = "l2.set"        // invalidate and take the lease to set
-	OpL2Invalidate OperationKind = "l2.invalidate" // invalidate keys, tags or a region
+	OpL2Invalidate OperationKind = "l2.invalidate" // invalidate keys, tags or a region; a Mutate does twice
 )
 
 // validate names all problems at once.
