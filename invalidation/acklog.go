@@ -121,8 +121,10 @@ func (a *acked) forget(region string, at int64) {
 	a.regions[region] = max(a.regions[region], at)
 }
 
-// replay sends again what partition p's former primary had confirmed lately.
+// replay sends again what partition p's former primary had confirmed lately, and what
+// is on its way, which may be what that one carries out.
 func (b *Backplane) replay(p int) {
+	b.queue.distrust(p) // first: what leaves the queue before is among what was confirmed
 	keys, regions := b.acks.take(p)
 	b.counters.replayed.Add(uint64(len(keys) + len(regions)))
 	b.queue.add(keys)

@@ -172,7 +172,9 @@ func (b *Backplane) Drain(ctx context.Context) error { return b.queue.drain(ctx)
 
 // Acknowledged notes that this instance's invalidation of keys in partition p
 // was confirmed by Redis. If the primary then changes, those of the last
-// seconds are sent again, because the new primary may not know of them.
+// seconds are sent again, because the new primary may not know of them. That has
+// happened without these keys if the generation of the partition has changed, when
+// this returns, since the invalidation was sent.
 func (b *Backplane) Acknowledged(p int, keys []keyspace.Key) {
 	b.acks.add(p, keys, b.fences.Now())
 }

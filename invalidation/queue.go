@@ -174,6 +174,20 @@ func (q *queue) counted(n int) {
 	}
 }
 
+// distrust lets no attempt that is under way take anything out of the queue.
+func (q *queue) distrust(p int) {
+	if q.count.Load() == 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w := &q.parts[p]
+	w.version++
+	for _, e := range w.order {
+		e.version++
+	}
+}
+
 // hurry lets partition p be tried at once: its primary has just answered.
 func (q *queue) hurry(p int) {
 	if q.count.Load() == 0 {

@@ -190,6 +190,33 @@ func TestOverflowWhileKeysAreSent(t *testing.T) {
 	}
 }
 
+// What is on its way when another primary is found may be carried out by the former
+// one. It waits for another attempt.
+func TestAnAttemptFromBeforeAnotherPrimaryIsRepeated(t *testing.T) {
+	k := keyspace.Of("region", "k")
+	for name, add := range map[string]func(q *queue, p int){
+		"a key":     func(q *queue, _ int) { q.add([]keyspace.Key{k}) },
+		"partition": func(q *queue, p int) { q.addPartition(p, []string{"region"}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := queueOnly(t, confirms(1<<52))
+			q, p := &b.queue, b.layout.Partition(k.Hash)
+			add(q, p)
+			before, _ := q.due(0)
+			b.replay(p)
+			q.done(before[0])
+			if !q.pending(k.Hash) {
+				t.Error("nothing waits for the other primary")
+			}
+			after, _ := q.due(0)
+			q.done(after[0])
+			if q.pending(k.Hash) {
+				t.Error("something still waits")
+			}
+		})
+	}
+}
+
 // A Cluster's client that is told by a function who is there has no address to be named.
 func TestAddressIsNeverEmpty(t *testing.T) {
 	for want, client := range map[string]redis.UniversalClient{

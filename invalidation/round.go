@@ -158,7 +158,11 @@ func (r *round) takePartition(p int, runID string, a partitionAnswer) {
 	replaced := known.runID != "" && runID != "" && known.runID != runID
 	if replaced {
 		// Before anything is confirmed: the new primary may have lost what this
-		// instance has invalidated.
+		// instance has invalidated. The generation changes first, so that who is
+		// told of a confirmation too late for the replay knows it. (It changes again
+		// when the partition starts over. Until then a stamp is of one that does not
+		// know the epoch.)
+		b.fences.VoidPartition(p)
 		b.replay(p)
 	}
 	if runID != "" {

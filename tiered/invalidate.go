@@ -131,6 +131,7 @@ func (n *Node) confirmed(partition int, keys []keyspace.Key, seq uint64, heard f
 	}
 	n.sent.Add(1)
 	n.backplane.Acknowledged(partition, keys)
+	n.acknowledgedLate(partition, keys, heard)
 }
 
 // unconfirmed queues invalidations of which nobody knows whether they have

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/doppio-cache/doppio/internal/fence"
 	"github.com/doppio-cache/doppio/internal/keyspace"
 	"github.com/doppio-cache/doppio/l2"
 )
@@ -51,6 +52,29 @@ func (n *Node) removeAll(ctx context.Context, keys []keyspace.Key) (out []l2.Inv
 		})...)
 	}
 	return out
+}
+
+// acknowledgedLate sends again what was confirmed in a generation that is over.
+//
+// Redis confirms an invalidation, whose answer is under way; the primary is replaced
+// by one that never got it; a probe finds that one, and what this instance knows to
+// have been confirmed lately is sent again; then the answer comes. What the new primary
+// has from before ends with the grace. But the tombstone is lost, and what is loaded now
+// may be as old, and is not from before.
+//
+// The question comes after the key was noted as confirmed. If the generation changes
+// only then, it is among what is sent again.
+func (n *Node) acknowledgedLate(partition int, keys []keyspace.Key, heard fence.Position) {
+	if !n.lagging.Load() || n.fences.Position(partition).Generation == heard.Generation {
+		return
+	}
+	var again []keyspace.Key
+	for _, k := range keys {
+		if n.lagOf(k) > 0 {
+			again = append(again, k)
+		}
+	}
+	n.backplane.Enqueue(again)
 }
 
 // retrier sends again what the backplane has queued, in the way in which the
