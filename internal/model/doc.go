@@ -91,9 +91,10 @@
 // once more than needed). Where the origin lags behind, nothing is promised of an
 // invalidation whose tombstone Redis has lost, until it was sent again. That it is not
 // after a FLUSHALL, which leaves the run id, is not modelled, nor that only what was
-// confirmed lately is. When an instance that had to load without Redis reads
-// a lagging origin, its own invalidations bind it only after the bound, as they do
-// everybody else. Who joins a flight whose load no tier has taken looks here at the
+// confirmed lately is. (That a probe finds another primary, sends again and starts over
+// is one step here; in the code the generation changes first.) When an instance that had
+// to load without Redis reads a lagging origin, its own invalidations bind it only after
+// the bound, as they do everybody else. Who joins a flight whose load no tier has taken looks here at the
 // flight's age when it lands, and in the code at what it was on arrival: so the code
 // takes some that are refused here.
 //

@@ -304,7 +304,7 @@ func (g *generator) failover() {
 		}
 		n.Replica = redis{}
 		n.loseTombstones(n.Guard.Copy, true)
-		n.retriesLost()
+		n.former()
 		// Reads that are under way were promised what is not there any more.
 		n.eachReader(func(r *reader) { r.Nil, r.Bound = 0, 0 })
 	}

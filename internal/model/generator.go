@@ -111,7 +111,7 @@ func (g *generator) probeHurries(s *State, i int) bool {
 
 //go:norace
 func (g *generator) writerHurries(i int, in *instance) bool {
-	return (in.Writer.PC == deleteDone || in.Writer.PC == deleteForget) && !g.reads(i)
+	return (in.Writer.PC == deleteDone || in.Writer.PC == deleteForget) && !g.reads(i) && !g.SlowAcks
 }
 
 //go:norace

@@ -78,15 +78,29 @@ func (u *guard) leaves(i int) {
 	u.Fallen &^= 1 << i
 }
 
-// retriesLost notes, at a failover, which attempts of the queues were made with the
-// former primary.
+// former notes, at a failover, what was done by the former primary and is still to be
+// confirmed.
 //
 //go:norace
-func (s *State) retriesLost() {
+func (s *State) former() {
 	for i := range s.Instance {
-		if q := &s.Instance[i].Queue; q.PC == retryDone || q.PC == retryLeave {
-			q.Former = 1
-		}
+		in := &s.Instance[i]
+		in.Queue.Former |= b2u(in.Queue.PC == retryDone || in.Queue.PC == retryLeave)
+		in.Writer.Former |= b2u(in.Writer.PC == deleteDone || in.Writer.PC == deleteForget)
+	}
+}
+
+// acked takes note of an invalidation that was confirmed, to be sent again to another
+// primary. If the generation has changed since it was sent, that may have been done
+// already, without this one. Values from before a failover end with the grace; but where
+// the origin lags behind, others are as bad.
+//
+//go:norace
+func (g *generator) acked(in *instance, since position) {
+	in.Acked = b2u(g.Replicated && !g.Forgetful)
+	if since.Gen == 0 && g.Lagging && g.on(LateAcksAreSentAgain) {
+		in.Queue.add()
+		in.void()
 	}
 }
 
@@ -119,5 +133,16 @@ func (g *generator) resent(s *State, a *ack) bool {
 		return false
 	}
 	in := &s.Instance[a.Who-1]
-	return in.alive() && in.Acked == 0 && in.Queue.Queued == 0 && in.Run == s.Redis.Run
+	return in.alive() && in.Queue.Queued == 0 && in.Run == s.Redis.Run
+}
+
+// unending reports whether a value in Redis, which is older than a confirmation that a
+// failover has lost, is there to stay: it is from after the failover, so that the grace
+// does not end it, and who was confirmed has nothing more to send.
+//
+//go:norace
+func (g *generator) unending(s *State, a *ack) bool {
+	r := &s.Redis
+	after := r.ERun == r.Run && r.ESeq > 0 && r.VSeq >= r.ESeq
+	return a.Lossy == 1 && g.Lagging && after && g.resent(s, a)
 }

@@ -23,7 +23,7 @@ func lostScenarios() []*Scenario {
 		{
 			Name: "lag failover", Doc: "a failover loses a Delete and its tombstone, which are sent again; another instance loads from an origin that lags behind",
 			Instances: 2, Kinds: kinds{1: one(GetOrLoad)}, Ops: ops{{Delete}}, Bound: 1, Lagging: true, Deaf: true,
-			Probes: probes{true}, Replicated: true, Runs: true,
+			Probes: probes{true}, Replicated: true, Runs: true, SlowAcks: true,
 			Budget: Budget{Failovers: 1},
 		},
 	}
@@ -35,7 +35,7 @@ func longLostScenarios() []*Scenario {
 		{
 			Name: "long lag failover", Doc: "the same with a reader that knows how old its copies are",
 			Instances: 2, Kinds: kinds{1: one(GetOrLoad)}, Ops: ops{{Delete}}, Bound: 1, Lagging: true, Deaf: true,
-			Ticks: true, Timely: true, Probes: probes{true, true}, Replicated: true, Behind: true, Runs: true,
+			Ticks: true, Timely: true, Probes: probes{true, true}, Replicated: true, Behind: true, Runs: true, SlowAcks: true,
 			Budget: Budget{Failovers: 1},
 		},
 		{
@@ -47,7 +47,7 @@ func longLostScenarios() []*Scenario {
 		{
 			Name: "lag, mutate and failover", Doc: "a failover loses what a Mutate has done so far, which is sent again; another instance loads from an origin that lags behind",
 			Instances: 2, Kinds: kinds{1: one(GetOrLoad)}, Ops: ops{{Mutate}}, Bound: 1, Lagging: true, Deaf: true,
-			Probes: probes{true}, Replicated: true, Runs: true,
+			Probes: probes{true}, Replicated: true, Runs: true, SlowAcks: true,
 			Budget: Budget{Crashes: 1, Failovers: 1},
 		},
 		{

@@ -7,6 +7,8 @@ const (
 	UnblockInvalidatesAnyway Rule = iota + afterTagRules
 	// RetriedLeavesTombstone: where the origin lags behind, what is sent again leaves a tombstone, too.
 	RetriedLeavesTombstone
+	// LateAcksAreSentAgain: and so is what is confirmed only after the partition has started over.
+	LateAcksAreSentAgain
 	// FillStatesGrant: a value in Redis says at which number its lease was granted, not at which it was stored.
 	FillStatesGrant
 	// BlockedLoadIsLabelled: what was loaded because a tombstone blocked the key is judged by its tag like any other load.
@@ -16,5 +18,5 @@ const (
 )
 
 var lostRuleNames = [afterLostRules - afterTagRules]string{
-	"UnblockInvalidatesAnyway", "RetriedLeavesTombstone", "FillStatesGrant", "BlockedLoadIsLabelled",
+	"UnblockInvalidatesAnyway", "RetriedLeavesTombstone", "LateAcksAreSentAgain", "FillStatesGrant", "BlockedLoadIsLabelled",
 }

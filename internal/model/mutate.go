@@ -24,7 +24,7 @@ func (g *generator) mutating(i int) {
 			in := &n.Instance[i]
 			g.invalidated(in, w.Seq, w.Since)
 			g.forget(in)
-			in.Acked = b2u(g.Replicated && !g.Forgetful)
+			g.acked(in, w.Since)
 			w.Seq, w.Since = 0, position{}
 			w.PC = mutates
 		}

@@ -103,6 +103,9 @@ func (g *generator) newPrimary(in *instance, p *prober) (replaced, lost bool) {
 		}
 		in.Acked = 0
 	}
+	if q := &in.Queue; p.Run != in.Run && g.Runs && q.Queued == 1 && q.PC != idle && g.on(LateAcksAreSentAgain) {
+		q.Readded = 1 // what is on its way may have been done by the former primary
+	}
 	in.Run = p.Run
 	if in.Epoch != p.ESeq && g.on(EpochVoids) {
 		in.newGeneration()

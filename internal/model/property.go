@@ -136,6 +136,8 @@ func (g *generator) check(s *State) Property {
 	if s.Redis.Ver != 0 {
 		for k := int(s.Redis.Ver); k < maxVersions; k++ {
 			switch a := &s.Acks[k]; {
+			case a.Who != 0 && g.unending(s, a):
+				return G2
 			case a.Who == 0 || a.Lossy == 1 || !g.upheld(s, k+1):
 			case a.Soft == 0:
 				return G2

@@ -45,6 +45,7 @@ type Scenario struct {
 	Lasting bool // tombstones do not end by themselves
 
 	SlowFlights bool  // others come between the steps of a flight that only its instance sees
+	SlowAcks    bool  // and before a confirmation is taken in where nobody reads
 	SlowProbes  bool  // and between noting the time of a probe and running it
 	FineReads   bool  // a look at L1 takes four steps
 	FineStamps  bool  // a stamp takes two

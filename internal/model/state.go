@@ -179,16 +179,17 @@ type queue struct {
 }
 
 type writer struct {
-	PC    pc
-	Op    uint8 // operations begun so far
-	Ver   uint8
-	Since position // from before the invalidation
-	Seq   uint8
-	Token uint8
-	Queue uint8 // 1: it has been queued, the voiding follows
-	Stamp stamp
-	Mark  mark
-	Tag   tagMark
+	PC     pc
+	Op     uint8 // operations begun so far
+	Ver    uint8
+	Since  position // from before the invalidation
+	Seq    uint8
+	Token  uint8
+	Queue  uint8 // 1: it has been queued, the voiding follows
+	Former uint8 // the invalidation ran on a primary that was replaced since
+	Stamp  stamp
+	Mark   mark
+	Tag    tagMark
 }
 
 // reader is a caller, and the flight that it leads.

@@ -37,7 +37,7 @@ func (g *generator) writing(i int) {
 	case deleteForget:
 		n, w := g.writer(Return, i)
 		g.forget(&n.Instance[i])
-		n.Instance[i].Acked = b2u(g.Replicated && !g.Forgetful)
+		g.acked(&n.Instance[i], w.Since)
 		if w.Token != 0 && !g.storable(&n.Instance[i].Tag, &w.Tag) {
 			n.late(call{Kind: callRelease, Token: w.Token})
 		} else if w.Token != 0 {
@@ -94,7 +94,7 @@ func (w *writer) done() { *w = writer{Op: w.Op} }
 //go:norace
 func (g *generator) acknowledge(n *State, i int) {
 	w := &n.Instance[i].Writer
-	n.Acks[w.Ver-1] = ack{Who: uint8(i + 1), Soft: b2u(g.op(w, i) == Expire)} //nolint:gosec // fewer than maxInstances
+	n.Acks[w.Ver-1] = ack{Who: uint8(i + 1), Soft: b2u(g.op(w, i) == Expire), Lossy: w.Former} //nolint:gosec // fewer than maxInstances
 	w.done()
 }
 
