@@ -206,7 +206,7 @@ func TestAnAttemptFromBeforeAnotherPrimaryIsRepeated(t *testing.T) {
 			b.replay(p)
 			q.done(before[0])
 			if !q.pending(k.Hash) {
-				t.Error("nothing waits for the other primary")
+				t.Fatal("nothing waits for the other primary")
 			}
 			after, _ := q.due(0)
 			q.done(after[0])
