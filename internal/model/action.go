@@ -32,6 +32,7 @@ const (
 	due    // for a load ahead of its time
 	asks   // decides what its load may ask about
 	beside // loads without a lease
+	unkept // does not keep in L1 what Redis has renewed, because of its tag
 
 	// A writer.
 	deleteSent

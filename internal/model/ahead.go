@@ -9,12 +9,8 @@ package model
 func (g *generator) ahead(i, j int) (other bool) {
 	switch g.from.Instance[i].Readers[j].PC {
 	case idle:
-		if r := &g.from.Redis; r.Ver != 0 && r.Over == 0 && g.from.Left.Aheads > 0 {
-			n, _, reader := g.reader(Hit, i, j)
-			n.Left.Aheads--
-			reader.Refuse = r.VTok
-			reader.Past.Left = 1 // there is no caller
-			reader.PC = due
+		if g.from.Left.Aheads > 0 {
+			g.hit(i, j)
 		}
 	case due:
 		g.takeOff(i, j)
@@ -41,6 +37,30 @@ func (g *generator) ahead(i, j int) (other bool) {
 		return true
 	}
 	return false
+}
+
+// hit begins a refresh: with a value in Redis, or with the copy in L1.
+//
+//go:norace
+func (g *generator) hit(i, j int) {
+	from, e := &g.from.Redis, &g.from.Instance[i].Entry
+	switch {
+	case g.Copies && !(e.Ver != 0 && e.Over == 0 && !g.dead(g.from, e.Doomed) && g.copyValid(&g.from.Instance[i])):
+		return
+	case !g.Copies && (from.Ver == 0 || from.Over == 1):
+		return
+	}
+	n, in, r := g.reader(Hit, i, j)
+	n.Left.Aheads--
+	r.Past.Left = 1 // there is no caller
+	r.PC = due
+	r.Refuse = from.VTok
+	if g.Copies {
+		r.Refuse = e.Tok
+	}
+	if g.Kinds[i][j] == AskAhead && !g.asksAhead(n, in, r) {
+		g.out = g.out[:len(g.out)-1]
+	}
 }
 
 // landOthers makes as if a flight were not in the air.
@@ -78,7 +98,10 @@ func (g *generator) leaseAhead(i, j int) {
 		r.PC = getDone
 	case leaseGranted:
 		r.LeaseSeq, r.Leased = seq, 1
-		r.PC = loading
+		r.PC = g.afterGrant()
+		if g.Kinds[i][j] == AskAhead {
+			r.PC = asks
+		}
 	case leaseBusy, leaseBlocked:
 		r.clear()
 	}
@@ -94,13 +117,20 @@ func (g *generator) leaseAhead(i, j int) {
 //
 //go:norace
 func (g *generator) takeNewer(i, j int) {
-	_, in, r := g.reader(TakeValue, i, j)
+	n, in, r := g.reader(TakeValue, i, j)
 	m := g.readMark(in, r)
-	if r.Past.Over == 1 || g.doubts(in, r, &m) {
+	doomed := b2u(r.VSeq < in.Epoch && g.on(EpochEndsValues)) | g.tagDoomed(in, r)
+	if r.Past.Over == 1 || g.dead(n, doomed) || g.doubts(in, r, &m) {
 		r.clear()
 		return
 	}
-	r.Tier, r.Mark = 1, m
+	r.Tier, r.Doomed, r.Mark, r.Ask = 1, doomed, m, asked{}
+	g.keepsToken(r, r.VTok)
+	if g.Tagged {
+		r.Tier = 0
+		r.PC = tagNote
+		return
+	}
 	r.Seq, r.VTok, r.VSeq = 0, 0, 0
 	r.Past.Barred = 0
 	r.PC = keep

@@ -10,6 +10,9 @@ type asked struct {
 	Ver   uint8 // 0: nothing
 	VTok  uint8 // its fill token in Redis; 0: it is a copy
 	Mark  mark
+	Tag   tagMark // of its tag
+	Stamp uint8   // that of its tag in Redis
+	Judge judgement
 	Heard uint8 // age: up to when all that could have invalidated it was heard
 	Same  uint8 // what the flight brings is this, unchanged, and Redis does not vouch for it
 }
@@ -30,10 +33,13 @@ func (g *generator) same(a, b uint8) bool {
 //go:norace
 func (g *generator) consider(in *instance, r *reader) {
 	r.Ask = asked{}
-	if r.Foreign == 1 || r.VSeq < in.Epoch && g.on(FormerIsNotAsked) {
+	if r.Foreign == 1 || r.VSeq < in.Epoch && g.on(FormerIsNotAsked) || g.formerTag(in, r.Tag.Stamp) {
 		return
 	}
 	r.Ask = asked{Ver: r.Ver, VTok: r.VTok, Mark: g.readMark(in, r)}
+	if g.Tagged {
+		r.Ask.Stamp, r.Ask.Judge = r.Tag.Stamp, found
+	}
 }
 
 // vouch decides what the load may ask about, just before it begins: under a lease what
@@ -41,17 +47,27 @@ func (g *generator) consider(in *instance, r *reader) {
 //
 //go:norace
 func (g *generator) vouch(i, j int) {
-	_, in, r := g.reader(Vouch, i, j)
-	if !g.vouches(in, r) && r.Token == 0 {
+	n, in, r := g.reader(Vouch, i, j)
+	if r.Ask.Judge == found && g.judgesAsked(in, r) {
+		return
+	}
+	if !g.vouches(in, r) && r.Token == 0 && !(g.Kinds[i][j] == AskBypass && g.on(BypassAsksAboutNoCopy)) {
 		r.Ask = asked{}
-		if e := &in.Entry; e.Ver != 0 && (g.valid(in, &e.Mark) || !g.on(UnchangedIsVouched)) && (e.Doomed == 0 || !g.on(FormerCopyIsNotAsked)) {
-			r.Ask = asked{Ver: e.Ver, Mark: e.Mark}
+		if e := &in.Entry; e.Ver != 0 && e.Out == 0 && (e.Doomed == 0 || !g.on(FormerCopyIsNotAsked)) {
+			r.Ask = asked{Ver: e.Ver, Mark: e.Mark, Tag: e.Tag}
 			g.vouches(in, r)
 		}
 	}
-	r.PC = loading
-	if r.Token == 0 && r.Mark.AsOf > 0 {
+	switch {
+	case r.Token != 0:
+		r.PC = g.afterGrant()
+	case r.Mark.AsOf > 0:
 		r.PC = beside
+	default:
+		r.PC = loading
+	}
+	if r.Token == 0 || !g.on(SnapshotBeforeLoad) {
+		r.Tag = tagReader{Mark: g.snapshotNow(&n.Instance[i])}
 	}
 }
 
@@ -60,11 +76,14 @@ func (g *generator) vouch(i, j int) {
 //go:norace
 func (g *generator) vouches(in *instance, r *reader) bool {
 	a := &r.Ask
-	if a.Ver == 0 || !g.valid(in, &a.Mark) && g.on(UnchangedIsVouched) {
+	if a.Ver == 0 || !g.valid(in, &a.Mark) && g.on(UnchangedIsVouched) || !g.tagValid(&in.Tag, &a.Tag) && g.on(UnchangedTagsAreVouched) {
 		*a = asked{}
 		return false
 	}
 	a.Heard = min(in.Lease, a.Mark.T0) // both are ages
+	if g.Tagged && g.on(HeardIncludesTags) {
+		raise(&a.Heard, min(in.Tag.Lease, a.Tag.T0))
+	}
 	return true
 }
 
@@ -75,6 +94,9 @@ func (g *generator) answers(n *State, r *reader) {
 	r.Ver, r.Ask.Same = n.Origin, 0
 	if a := &r.Ask; a.Ver != 0 && g.same(a.Ver, n.Origin) {
 		r.Ver, a.Same = a.Ver, 1
+		if g.on(UnchangedKeepsTagMark) {
+			r.Tag.Mark = a.Tag
+		}
 		return
 	}
 	r.Ask = asked{}
@@ -86,7 +108,7 @@ func (g *generator) answers(n *State, r *reader) {
 //go:norace
 func (g *generator) aside(r *reader, may bool) {
 	m := r.Stamp.at(r.Seq)
-	r.Mark, r.Token, r.Refuse, r.Seq, r.VTok, r.VSeq, r.Ver, r.Foreign = m, 0, 0, 0, 0, 0, 0, 0
+	r.Mark, r.Token, r.Refuse, r.Seq, r.VTok, r.VSeq, r.Ver, r.Foreign, r.Tag = m, 0, 0, 0, 0, 0, 0, 0, tagReader{}
 	r.PC = beside
 	if may {
 		r.PC = asks
@@ -99,6 +121,9 @@ func (g *generator) aside(r *reader, may bool) {
 func (g *generator) loadBeside(i, j int) {
 	n, _, r := g.reader(LoadAlone, i, j)
 	g.answers(n, r)
+	if r.Ask.Same == 0 {
+		g.label(&n.Instance[i], r)
+	}
 	r.Mark = g.aged(r, r.Mark)
 	r.PC = keep
 }
@@ -127,27 +152,42 @@ const (
 	renewed
 )
 
-// runRenew runs that script: under a lease, for the value with the token of.
+// renewal is the request for that of a reader.
 //
 //go:norace
-func (g *generator) runRenew(s *State, token, seq, of, ver uint8) renewal {
+func (g *generator) renewal(i, j int, r *reader) call {
+	forced := b2u(g.Kinds[i][j].forces() && g.on(ForcedRenewalCounts))
+	return call{Kind: callRenew, Token: r.Token, Seq: r.LeaseSeq, Ver: r.Ver, Of: r.Ask.VTok, Stamp: forced}
+}
+
+// runRenew runs that script: under a lease, for the value with the token c.Of.
+//
+//go:norace
+func (g *generator) runRenew(s *State, c call) renewal {
 	r := &s.Redis
 	switch {
 	case r.Seq == 0 || s.Guard.Tomb.There == 1:
 		return renewalRefused
-	case r.Ver != 0 && r.VTok == token && r.Over == 0:
+	case r.Ver != 0 && r.VTok == c.Token && r.Over == 0:
 		return renewed // an earlier run has done it
-	case r.Ver != 0 && r.VTok == token:
+	case r.Ver != 0 && r.VTok == c.Token:
 		return renewalRefused // and that life is over
-	case (r.LTok != token || r.LSeq != seq) && g.on(RenewalNeedsLease):
+	case c.Seq < r.Clear && g.on(BelowClearIsRefused):
 		return renewalRefused
-	case (r.Ver == 0 || r.VTok != of) && g.on(RenewalNeedsValue):
+	case (r.LTok != c.Token || r.LSeq != c.Seq) && g.on(RenewalNeedsLease):
+		return renewalRefused
+	case (r.Ver == 0 || r.VTok != c.Of) && g.on(RenewalNeedsValue):
 		return renewalGone
-	case r.Ver != 0 && r.VSeq < r.ESeq && g.on(RenewalEndsWithEpoch):
+	case r.Ver != 0 && r.VSeq < r.ESeq && g.on(RenewalEndsWithEpoch), r.Ver != 0 && g.below(r) && g.on(RenewalEndsWithClear):
 		return renewalGone
 	}
-	r.Ver, r.VTok, r.VSeq, r.Over, r.Foreign = ver, token, seq, 0, 0
+	r.Ver, r.VTok, r.VSeq, r.Over, r.Foreign = c.Ver, c.Token, c.Seq, 0, 0
+	r.Barred = 0
 	g.endLease(s)
+	if c.Stamp == 1 {
+		g.advance(r)
+		publish(s)
+	}
 	return renewed
 }
 
@@ -157,14 +197,15 @@ func (g *generator) runRenew(s *State, token, seq, of, ver uint8) renewal {
 func (g *generator) renew(i, j int) {
 	if !g.cutOff(i) {
 		n, _, r := g.reader(RunRenew, i, j)
-		switch g.runRenew(n, r.Token, r.LeaseSeq, r.Ask.VTok, r.Ver) {
+		switch g.runRenew(n, g.renewal(i, j, r)) {
 		case renewed:
 			r.Mark = r.Stamp.at(n.Redis.Seq)
+			g.keepsToken(r, r.Token)
 			r.Token, r.LeaseSeq, r.Leased, r.Ask = 0, 0, 0, asked{}
-			r.PC = keep
+			r.PC = g.afterRenewal(n, i)
 		case renewalGone:
 			r.Ask, r.Ver = asked{}, 0
-			r.PC = loading
+			r.PC = g.afterGrant()
 		case renewalRefused:
 			g.release(n, r)
 			r.PC = land
@@ -174,15 +215,24 @@ func (g *generator) renew(i, j int) {
 		n, _, r := g.reader(GiveUpFill, i, j)
 		if !g.cutOff(i) {
 			n.Left.Timeouts--
-			if !n.late(call{Kind: callRenew, Token: r.Token, Seq: r.LeaseSeq, Ver: r.Ver, Of: r.Ask.VTok}) {
+			if !n.late(g.renewal(i, j, r)) {
 				g.out = g.out[:len(g.out)-1]
 				return
 			}
 		}
+		if g.Kinds[i][j].ahead() {
+			g.release(n, r) // it keeps nothing that Redis has not renewed
+			r.clear()
+			return
+		}
 		m := r.Stamp.at(r.LeaseSeq)
 		m.Detached = 1
 		r.Mark = g.aged(r, m)
+		g.keepsToken(r, r.Token)
 		r.Token, r.LeaseSeq, r.Leased = 0, 0, 0
 		r.PC = keep
+		if g.Tagged {
+			r.PC = unkept
+		}
 	}
 }

@@ -11,7 +11,7 @@ type (
 // Scenarios returns the scenarios that are small enough for every run of the
 // tests.
 func Scenarios() []*Scenario {
-	return slices.Concat(boundScenarios(), fillScenarios(), flightScenarios(), lossScenarios(), writeScenarios(), lifeScenarios(), askScenarios(), tagScenarios(), lostScenarios(), taggedWriteScenarios())
+	return slices.Concat(boundScenarios(), fillScenarios(), flightScenarios(), lossScenarios(), writeScenarios(), lifeScenarios(), askScenarios(), askMoreScenarios(), tagScenarios(), lostScenarios(), taggedWriteScenarios())
 }
 
 // boundScenarios are about one instance that misses what another one does.
@@ -208,7 +208,7 @@ func lossScenarios() []*Scenario {
 
 // LongScenarios returns those that take longer.
 func LongScenarios() []*Scenario {
-	return slices.Concat(primaryScenarios(), longScenarios(), longLifeScenarios(), longAskScenarios(), longWriteScenarios(), longTagScenarios(), longTagWideScenarios(), longLostScenarios())
+	return slices.Concat(primaryScenarios(), longScenarios(), longLifeScenarios(), longAskScenarios(), longAskMoreScenarios(), longWriteScenarios(), longTagScenarios(), longTagWideScenarios(), longLostScenarios())
 }
 
 // primaryScenarios are about primaries that are replaced.

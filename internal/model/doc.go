@@ -47,7 +47,11 @@
 //     version of the service has stored, about the copy in L1. The origin's validators
 //     are strong, or weak: two versions, one after the other, have the same
 //     ([Scenario].Weak). Weak ones put the guarantees to the test; after an Expire
-//     they are allowed to bring back what was expired, so that there they are strong.
+//     they are allowed to bring back what was expired, so that what an Expire promises
+//     is looked at with strong ones.
+//   - Such loads may be forced, or past L1, or ahead of time, about what a reader has
+//     read in Redis or about the copy in L1; what they ask about may have a tag, or may
+//     be served past its life.
 //   - Loads may read an origin that lags behind: any version since one that all
 //     of them see, which catches up at any time, but before a tombstone ends that
 //     is there because of it.
@@ -77,12 +81,12 @@
 // partition (then what is lost takes the value with it); an old primary of the tag's
 // partition (to ask it for a tag is a write, which it refuses), and the replay of
 // invalidations of tags after a failover; a clearing that is lost other than with
-// all data, which the assumptions exclude; tags together with
-// refreshes or with values past their lives (a stale value here has no tag), and clearing
-// together with those or with tombstones; how long lives are (they end at any time), negative entries and other
-// encodings (they are values like any other), shutting down (no coherence
-// depends on it), memory models (every atomic load and store is one step), and
-// renewal of key leases (a lease may end at any time here anyway).
+// all data, which the assumptions exclude; tags together with values past their lives
+// that a caller has read in Redis (those here have no tag; copies in L1 have), and
+// clearing together with those or with tombstones; how long lives are (they end at any
+// time), negative entries and other encodings (they are values like any other), shutting
+// down (no coherence depends on it), memory models (every atomic load and store is one
+// step), and renewal of key leases (a lease may end at any time here anyway).
 //
 // The functions of the search are left out of the race detector's sight
 // (go:norace): there is one goroutine, and a state is copied some million times.
@@ -105,13 +109,16 @@
 // Expire on a node without Redis. A refresh is begun here by a value in Redis; one
 // that is begun by a copy in L1 has seen it there earlier.
 //
-// Of loads that ask, forced ones and those ahead of time are not modelled, nor tags, an
-// origin that lags behind, regions without L2, and values that are served stale beside
-// them. A load ahead of time that asks keeps nothing that Redis does not renew, so that it
-// does to the value in Redis what any load does that asks. A forced one is announced, and
-// followed by an invalidation if Redis has not renewed the value. That an unchanged value
-// with tags is not kept in L1 is as if L1 had no room for it. Every value here
-// has a validator; those that have none are never asked about.
+// Of loads that ask, an origin that lags behind and regions without L2 are not modelled.
+// A load ahead of time that begins with what was read in Redis has read it in the step in
+// which it begins; the time until it does something comes after that. Its tag is one of
+// which the instance knows by itself. A forced load whose value Redis has not taken is
+// followed by an invalidation in the code, which here it is not: that only ends more.
+// That a copy was outlived (see OutlivedIsNotAsked) is noted here with the copy, and in
+// the code in a time for all keys of a stripe: there it concerns copies that are older
+// than that and come later, too. Every value here has a validator; those that have none
+// are never asked about. One flight that was forced, or is past L1, is joined by nobody;
+// in the code one that has come before it began is.
 //
 // Sliding lives are not modelled. A touch changes one thing in Redis, the time at
 // which it drops the value, and that only where the value has the fill token of the

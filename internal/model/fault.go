@@ -161,7 +161,7 @@ func (g *generator) runLate() {
 		case callUnblock:
 			g.runUnblock(n, c.Token)
 		case callRenew:
-			g.runRenew(n, c.Token, c.Seq, c.Of, c.Ver)
+			g.runRenew(n, c)
 		case noCall:
 		}
 	}
@@ -201,7 +201,7 @@ func (g *generator) repeat() {
 				again(i, j, call{Kind: callLease, Token: r.Token})
 			case fillSent:
 				if r.Ask.Same == 1 {
-					again(i, j, call{Kind: callRenew, Token: r.Token, Seq: r.LeaseSeq, Ver: r.Ver, Of: r.Ask.VTok})
+					again(i, j, g.renewal(i, j, r))
 					break
 				}
 				again(i, j, call{Kind: callFill, Token: r.Token, Seq: r.LeaseSeq, Ver: r.Ver, Stamp: r.Tag.Mark.AsOf})
@@ -221,7 +221,7 @@ func (g *generator) loseKeys() {
 		n.Left.Expiries--
 		g.endLease(n)
 	}
-	if s.Left.Evictions > 0 && s.Redis.Ver != 0 && (!g.Stale || s.Redis.Over == 1) {
+	if s.Left.Evictions > 0 && s.Redis.Ver != 0 && (!g.Stale && !g.Monotone || s.Redis.Over == 1) {
 		n := g.next(EvictValue, 0, 0)
 		n.Left.Evictions--
 		n.Redis.Ver, n.Redis.VTok, n.Redis.VSeq = 0, 0, 0

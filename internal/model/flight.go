@@ -17,7 +17,7 @@ func (g *generator) flying(i, j int) {
 	case loading:
 		n, _, r := g.reader(Load, i, j)
 		switch {
-		case g.Kinds[i][j] == Ask:
+		case g.Kinds[i][j].asks():
 			g.answers(n, r)
 		case g.on(LoadAfterGrant) || r.Ver == 0:
 			r.Ver = n.Origin
@@ -47,6 +47,10 @@ func (g *generator) flying(i, j int) {
 		g.vouch(i, j)
 	case beside:
 		g.loadBeside(i, j)
+	case unkept:
+		if !g.locked(from) {
+			g.keepNot(i, j)
+		}
 	case keep:
 		g.keepCopy(i, j)
 	case land:
@@ -65,7 +69,7 @@ func (g *generator) flying(i, j int) {
 func (g *generator) askPending(i, j int) {
 	s, in := g.from, &g.from.Instance[i]
 	kind := g.Kinds[i][j]
-	if e := &in.Entry; kind != Force && e.Ver != 0 && e.Over == 0 && !g.dead(s, e.Doomed) && in.Odd == 0 && g.valid(in, &e.Mark) && g.tagValid(&in.Tag, &e.Tag) {
+	if e := &in.Entry; !kind.pastL1() && e.Ver != 0 && e.Over == 0 && !g.dead(s, e.Doomed) && in.Odd == 0 && g.valid(in, &e.Mark) && g.tagValid(&in.Tag, &e.Tag) {
 		_, _, r := g.reader(Look, i, j)
 		g.take(r, e)
 		r.Local = 1
@@ -145,13 +149,13 @@ func (g *generator) takeValue(i, j int) {
 	kind := g.Kinds[i][j]
 	hit := r.Ver != 0 && r.Seq != 0
 	doomed := b2u(r.VSeq < in.Epoch && g.on(EpochEndsValues)) | g.tagDoomed(in, r)
-	worthless := hit && (g.over(n, i, j, doomed) || g.dead(n, doomed) || kind == Force)
-	token := r.VTok
-	if worthless && kind == Ask {
+	if hit && kind.asks() && (r.Past.Over == 1 || g.dead(n, doomed) || kind.forces()) {
 		g.consider(in, r)
 	}
+	worthless := hit && (g.over(n, i, j, doomed) || g.dead(n, doomed) || kind.forces())
+	token := r.VTok
 	if hit && !worthless && r.Foreign == 1 && kind != Get {
-		g.aside(r, kind == Ask)
+		g.aside(r, kind.asks())
 		return
 	}
 	if hit && !worthless && r.Foreign == 0 {
@@ -165,7 +169,8 @@ func (g *generator) takeValue(i, j int) {
 			r.PC = tagNote
 			return
 		}
-		r.Tier, r.Doomed, r.Mark = 1, doomed, m
+		r.Tier, r.Doomed, r.Mark, r.Ask = 1, doomed, m, asked{}
+		g.keepsToken(r, r.VTok)
 		r.Token, r.Refuse, r.Seq, r.VTok, r.VSeq = 0, 0, 0, 0, 0
 		r.PC = keep
 		return
@@ -211,13 +216,13 @@ func (g *generator) lease(i, j int) {
 	case leaseGranted:
 		r.LeaseSeq, r.Leased, r.Refuse = seq, 1, 0
 		r.PC = g.afterGrant()
-		if g.Kinds[i][j] == Ask {
+		if g.Kinds[i][j].asks() {
 			r.PC = asks
 		}
 	case leaseBlocked:
 		r.Token, r.Refuse = 0, 0 // and so nothing is kept
 		r.PC = g.afterGrant()
-		if g.Kinds[i][j] == Ask {
+		if g.Kinds[i][j].asks() {
 			r.PC = asks
 		}
 	case leaseBusy:
@@ -239,14 +244,16 @@ func (g *generator) lease(i, j int) {
 //go:norace
 func (g *generator) tryFill(i, j int) {
 	n, in, r := g.reader(TryFill, i, j)
-	g.label(in, r)
+	if r.Ask.Same == 0 {
+		g.label(in, r)
+	}
 	if in.Queue.Queued == 1 && g.on(PendingFillsNoRedis) {
 		g.release(n, r)
 		r.PC = land
 		return
 	}
 	if !g.storable(&in.Tag, &r.Tag.Mark) {
-		g.keepAlone(n, r)
+		g.keepAlone(n, i, j)
 		return
 	}
 	r.PC = fillSent
@@ -268,7 +275,7 @@ func (g *generator) release(n *State, r *reader) {
 func (g *generator) fill(i, j int) {
 	if !g.cutOff(i) {
 		n, _, r := g.reader(RunFill, i, j)
-		stored := g.runFill(n, r.Token, r.LeaseSeq, r.Ver, g.Kinds[i][j] == Force)
+		stored := g.runFill(n, r.Token, r.LeaseSeq, r.Ver, g.Kinds[i][j].forces())
 		r.PC = keep
 		if stored {
 			n.Redis.VTag = r.Tag.Mark.AsOf
@@ -276,6 +283,7 @@ func (g *generator) fill(i, j int) {
 		switch {
 		case stored, !g.on(RejectedLoadIsNotKept):
 			r.Mark = r.Stamp.at(n.Redis.Seq)
+			g.keepsToken(r, r.Token)
 			r.Token, r.LeaseSeq, r.Leased = 0, 0, 0
 		default:
 			g.release(n, r)
@@ -291,8 +299,14 @@ func (g *generator) fill(i, j int) {
 				return
 			}
 		}
+		if g.Kinds[i][j].ahead() {
+			g.release(n, r) // it keeps nothing that Redis has not taken
+			r.clear()
+			return
+		}
 		r.Mark = r.Stamp.at(r.LeaseSeq)
 		r.Mark.Detached = 1
+		g.keepsToken(r, r.Token)
 		r.Token, r.LeaseSeq, r.Leased = 0, 0, 0
 		r.PC = keep
 	}
@@ -307,7 +321,7 @@ func (g *generator) loadAlone(i, j int) {
 	r.Stamp = g.stampNow(in)
 	r.Mark = r.Stamp.alone(in)
 	r.Tag = tagReader{Mark: g.snapshotNow(in)}
-	if g.Kinds[i][j] == Ask {
+	if g.Kinds[i][j].asks() {
 		r.PC = asks
 		return
 	}

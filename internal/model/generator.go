@@ -119,7 +119,7 @@ func (g *generator) readerHurries(in *instance, j int) bool {
 	switch in.Readers[j].PC {
 	case begin, askPending, asks, loaded, keep, tagNote, tagJudge, tagPending:
 		return !g.SlowFlights
-	case land:
+	case land, unkept:
 		return !g.SlowFlights && !g.locked(in)
 	default:
 		return false

@@ -5,7 +5,7 @@ package model
 //go:norace
 func (g *generator) keepCopy(i, j int) {
 	_, in, r := g.reader(Keep, i, j)
-	e := entry{Ver: r.Ver, Doomed: r.Doomed, Mark: r.Mark, Tag: r.Tag.Mark}
+	e := entry{Ver: r.Ver, Doomed: r.Doomed, Tok: r.Kept, Mark: r.Mark, Tag: r.Tag.Mark}
 	if g.markedTag(&e) && g.supersedes(&e, &in.Entry) {
 		in.Entry = e
 	}
@@ -27,7 +27,7 @@ func (g *generator) keepCopy(i, j int) {
 //go:norace
 func (g *generator) land(i, j int) {
 	n, in, r := g.reader(Land, i, j)
-	g.supersede(n, i, r)
+	g.supersede(n, i, j)
 	if r.Met == 1 && g.on(MetFlightsRaise) {
 		g.answered(in, &r.Mark)
 	}

@@ -119,7 +119,7 @@ func (g *generator) shows(n *State, i int, r *reader) {
 		return
 	}
 	switch p := &r.Past; {
-	case p.Stale == 0 && r.Ver < p.Soft:
+	case p.Stale == 0 && r.Ver < p.Soft && !g.Weak: // of a weak validator what was expired may live again
 		g.broken(Expired)
 	case p.Stale == 1 && r.Ver < p.Shown:
 		g.broken(WentBack)
@@ -175,7 +175,7 @@ func (g *generator) over(n *State, i, j int, doomed uint8) bool {
 	in := &n.Instance[i]
 	r := &in.Readers[j]
 	over := r.Past.Over == 1
-	if over && g.Kinds[i][j] == GetOrLoad && !(g.dead(n, doomed) && g.on(EpochEndsStale)) {
+	if over && !g.Tagged && g.Kinds[i][j].servesStale() && !(g.dead(n, doomed) && g.on(EpochEndsStale)) {
 		m := g.readMark(in, r)
 		g.hold(in, r, &m, doomed)
 	}

@@ -17,7 +17,7 @@ type Mutant struct {
 // Mutants lists all rules. Those of [Holes] are left out there as the code
 // leaves them out.
 func Mutants() []Mutant {
-	return slices.Concat(missed(), missedByWrites(), missedByLosses(), missedByLives(), missedByAsking(), redundant(), tagMissed(), tagRedundant())
+	return slices.Concat(missed(), missedByWrites(), missedByLosses(), missedByLives(), missedByAsking(), missedByAskingMore(), redundant(), tagMissed(), tagRedundant())
 }
 
 // missed are the rules whose absence breaks something.

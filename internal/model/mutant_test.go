@@ -69,7 +69,7 @@ func TestRulesAreNamedAsTheyAreDeclared(t *testing.T) {
 		}
 		return true
 	}
-	for _, file := range []string{"rule.go", "tagrule.go", "lostrule.go"} {
+	for _, file := range []string{"rule.go", "tagrule.go", "lostrule.go", "askrule.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

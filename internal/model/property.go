@@ -94,6 +94,22 @@ func (g *generator) require(s *State, i int, r *reader) {
 	r.Mono, r.Past.Shown = s.Instance[i].Seen, s.Life.Shown[i]
 }
 
+// requirePastL1 is require for a read past L1: it promises what was in Redis, or was
+// loaded, after it began. (A forced load that asks may ask about a copy in L1, if Redis
+// cannot be asked.)
+//
+//go:norace
+func (g *generator) requirePastL1(s *State, kind Kind, r *reader) {
+	if kind != AskBypass {
+		return
+	}
+	for k := range s.Acks {
+		if a := &s.Acks[k]; a.Who != 0 && a.Soft == 0 && g.counts(s, a) {
+			r.Bound = uint8(k + 1) //nolint:gosec // fewer than maxVersions
+		}
+	}
+}
+
 // returns ends a read with the value that the reader has.
 //
 //go:norace
@@ -111,11 +127,13 @@ func (g *generator) returns(n *State, i, j int) {
 	g.shows(n, i, r)
 	// A copy that was made without Redis is no answer of a shared tier: it may be
 	// newer than what Redis still holds until the invalidation comes.
-	if g.Kinds[i][j] != Force && r.Tier == 1 && r.Mark.Detached == 0 && g.Monotone {
+	if !g.Kinds[i][j].pastL1() && r.Tier == 1 && g.Monotone {
 		if r.Ver < r.Mono {
 			g.broken(G3)
 		}
-		raise(&in.Seen, r.Ver)
+		if r.Mark.Detached == 0 {
+			raise(&in.Seen, r.Ver)
+		}
 	}
 	r.clear()
 }
@@ -141,7 +159,7 @@ func (g *generator) check(s *State) Property {
 			case a.Who == 0 || a.Lossy == 1 || !g.upheld(s, k+1):
 			case a.Soft == 0:
 				return G2
-			case s.Redis.Over == 0:
+			case s.Redis.Over == 0 && !g.Weak:
 				return Expired
 			}
 		}

@@ -26,7 +26,7 @@ func (g *generator) order() [4]part {
 //
 //go:norace
 func (g *generator) reading(i, j int) {
-	if g.lateness(i, j) || g.Kinds[i][j] == Ahead && !g.ahead(i, j) {
+	if g.lateness(i, j) || g.Kinds[i][j].ahead() && !g.ahead(i, j) {
 		return
 	}
 	switch g.from.Instance[i].Readers[j].PC {
@@ -73,14 +73,16 @@ func (g *generator) dead(s *State, doomed uint8) bool {
 //
 //go:norace
 func (g *generator) arrive(i, j int) {
-	if g.Kinds[i][j] == Force && g.from.Left.Forces == 0 {
+	kind := g.Kinds[i][j]
+	if kind.forces() && g.from.Left.Forces == 0 {
 		return
 	}
 	n, in, r := g.reader(Arrive, i, j)
 	g.require(n, i, r)
 	r.PC = begin
-	if g.Kinds[i][j] == Force {
-		n.Left.Forces--
+	if kind.pastL1() {
+		n.Left.Forces -= b2u(kind.forces())
+		g.requirePastL1(n, kind, r)
 		return
 	}
 	e := &in.Entry
@@ -193,7 +195,7 @@ func (g *generator) endStamp(in *instance, r *reader) {
 func (g *generator) join(i, j int) {
 	in := &g.from.Instance[i]
 	o := &in.Readers[1-j]
-	if g.Kinds[i][1-j] != g.Kinds[i][j] || o.Air == 0 || o.Forgot == 1 {
+	if !g.Kinds[i][1-j].shares(g.Kinds[i][j]) || o.Air == 0 || o.Forgot == 1 {
 		return
 	}
 	_, _, r := g.reader(Join, i, j)

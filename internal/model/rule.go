@@ -263,8 +263,9 @@ const (
 	coreRules
 )
 
-// ruleCount is the number of all rules; those about tags and losses are in files of their own.
-const ruleCount = afterLostRules
+// ruleCount is the number of all rules; those about tags, about losses, and some about
+// loads that ask are in files of their own.
+const ruleCount = afterAskRules
 
 var ruleNames = [coreRules]string{
 	"InvalidateRemovesValue", "InvalidateRemovesLease", "InvalidateCounts", "GrantIsExclusive", "ReleaseComparesToken",
@@ -303,6 +304,8 @@ func (r Rule) String() string {
 		return tagRuleNames[r-coreRules]
 	case r < afterLostRules:
 		return lostRuleNames[r-afterTagRules]
+	case r < afterAskRules:
+		return askRuleNames[r-afterLostRules]
 	}
 	return "Rule(" + strconv.Itoa(int(r)) + ")"
 }

@@ -11,7 +11,38 @@ const (
 	Force                 // the origin at once
 	Ahead                 // refreshes what is there, in the background
 	Ask                   // the tiers, and then the origin whether what there was is unchanged
+	AskStale              // the same, and is given what is past its life if the load fails
+	AskBypass             // the same past L1
+	AskForce              // asks the origin at once
+	AskAhead              // refreshes what is there, and asks
 )
+
+//go:norace
+func (k Kind) asks() bool { return k >= Ask }
+
+//go:norace
+func (k Kind) forces() bool { return k == Force || k == AskForce }
+
+//go:norace
+func (k Kind) ahead() bool { return k == Ahead || k == AskAhead }
+
+// servesStale reports whether a caller takes a value past its life.
+//
+//go:norace
+func (k Kind) servesStale() bool { return k == GetOrLoad || k == AskStale }
+
+// pastL1 reports whether a caller does not look at L1.
+//
+//go:norace
+func (k Kind) pastL1() bool { return k.forces() || k == AskBypass }
+
+// shares reports whether flights of two kinds may be joined by callers of the other.
+//
+//go:norace
+func (k Kind) shares(with Kind) bool {
+	loads := func(k Kind) bool { return k == GetOrLoad || k == Ask || k == AskStale }
+	return k == with || loads(k) && loads(with)
+}
 
 // Scenario is a configuration of the model: who there is, and what happens.
 type Scenario struct {
@@ -41,6 +72,7 @@ type Scenario struct {
 	Stale   bool // values are kept beyond their lives
 	Failing bool // no load succeeds
 	Weak    bool // two versions have the same validator
+	Copies  bool // a load ahead of time begins with a copy in L1, and not with what Redis has
 	Lagging bool // loads may read what was there before the last commits
 	Lasting bool // tombstones do not end by themselves
 

@@ -9,14 +9,14 @@ package model
 //
 //go:norace
 func (g *generator) lateness(i, j int) (failing bool) {
-	if !g.Stale || g.Kinds[i][j] != GetOrLoad {
+	if !g.Stale || !g.Kinds[i][j].servesStale() {
 		return false
 	}
 	switch r := &g.from.Instance[i].Readers[j]; r.PC {
 	case begin, waiting:
 		n, _, _ := g.reader(ServeStale, i, j)
 		g.serve(n, i, j, n)
-	case leaseSent, loading, detach:
+	case leaseSent, loading, detach, beside:
 		if r.Past.Left == 0 {
 			n, _, _ := g.reader(ServeStale, i, j)
 			g.serve(n, i, j, g.from)
@@ -61,7 +61,7 @@ func (g *generator) pendingStale(in *instance) bool {
 func (g *generator) takeStale(n *State, i int, r *reader) bool {
 	in := &n.Instance[i]
 	e, p := &in.Entry, &r.Past
-	ok := e.Ver != 0 && (g.valid(in, &e.Mark) || !g.on(StaleMustBeValid))
+	ok := e.Ver != 0 && (g.valid(in, &e.Mark) && g.tagValid(&in.Tag, &e.Tag) || !g.on(StaleMustBeValid))
 	if ok && e.Over == 0 && !g.dead(n, e.Doomed) {
 		g.take(r, e)
 		p.Stale = 0
@@ -144,6 +144,7 @@ func (g *generator) hold(in *instance, r *reader, m *mark, doomed uint8) {
 	}
 	old := &in.Entry
 	if m.Gen == 0 || old.Ver != 0 && g.valid(in, &old.Mark) && old.Mark.AsOf >= m.AsOf {
+		old.Out |= b2u(old.Mark.AsOf == m.AsOf && g.on(OutlivedIsNotAsked) && g.asksSomewhere())
 		return
 	}
 	if e := (entry{Ver: r.Ver, Doomed: doomed, Over: 1, Mark: *m}); g.supersedes(&e, old) {
@@ -155,8 +156,9 @@ func (g *generator) hold(in *instance, r *reader, m *mark, doomed uint8) {
 // before is served past its life any more.
 //
 //go:norace
-func (g *generator) supersede(n *State, i int, r *reader) {
-	unshared := r.Tier == 0 && r.Local == 0 && (r.Mark.AsOf == 0 || r.Mark.Detached == 1)
+func (g *generator) supersede(n *State, i, j int) {
+	r := &n.Instance[i].Readers[j]
+	unshared := r.Tier == 0 && r.Local == 0 && (r.Mark.AsOf == 0 || r.Mark.Detached == 1) && !g.Kinds[i][j].ahead()
 	if g.Stale && unshared && g.on(UnsharedLoadsBar) {
 		n.bar(i)
 	}
@@ -166,12 +168,14 @@ func (g *generator) supersede(n *State, i int, r *reader) {
 //
 //go:norace
 func (g *generator) outlived(n *State, i int, m *mark) {
-	in := &n.Instance[i]
-	e := &in.Entry
-	if !g.Stale || !g.on(OutlivedBars) || e.Ver == 0 || !g.valid(in, &e.Mark) {
+	e := &n.Instance[i].Entry
+	if e.Ver == 0 || !g.copyValid(&n.Instance[i]) || e.Mark.Gen != m.Gen || e.Mark.AsOf > m.AsOf {
 		return
 	}
-	if e.Mark.Gen == m.Gen && e.Mark.AsOf <= m.AsOf {
+	if g.on(OutlivedIsNotAsked) && g.asksSomewhere() {
+		e.Out = 1
+	}
+	if g.Stale && g.on(OutlivedBars) {
 		n.bar(i)
 	}
 }

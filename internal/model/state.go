@@ -58,7 +58,7 @@ type call struct {
 	Token uint8
 	Seq   uint8
 	Ver   uint8
-	Stamp uint8 // of the tag
+	Stamp uint8 // of the tag; of a renewal: it is announced
 	Of    uint8 // token of the value that is to be renewed
 }
 
@@ -120,6 +120,8 @@ type entry struct {
 	Ver    uint8
 	Doomed uint8 // it ends with the grace after a failover
 	Over   uint8 // its life has ended
+	Tok    uint8 // fill token of the value in Redis, where that matters: see keepsToken
+	Out    uint8 // a newer value was to take its place: nobody asks about it
 	Mark   mark
 	Tag    tagMark
 }
@@ -223,6 +225,7 @@ type reader struct {
 	Past     past // what it knows of values past their lives
 	Ask      asked
 	Foreign  uint8 // what it looks at is of another version of the service
+	Kept     uint8 // fill token of what it brings, where that matters
 }
 
 // Budget is how often something may happen that must have a limit.
@@ -286,10 +289,10 @@ func (s *State) fresh() uint8 {
 	}
 	for i := range s.Instance {
 		in := &s.Instance[i]
-		mark(in.Writer.Token)
+		mark(in.Writer.Token, in.Entry.Tok)
 		for j := range in.Readers {
 			r := &in.Readers[j]
-			mark(r.Token, r.Refuse, r.VTok, r.Ask.VTok)
+			mark(r.Token, r.Refuse, r.VTok, r.Ask.VTok, r.Kept)
 		}
 	}
 	mark(s.Guard.Tomb.Owner, s.Guard.Copy.Tomb.Owner)

@@ -162,6 +162,10 @@ func (g *generator) answerTag(n *State, i, j int) {
 func (g *generator) acceptTagged(n *State, i, j int) {
 	in := &n.Instance[i]
 	r := &in.Readers[j]
+	if r.Ask.Judge == beingJudged {
+		g.judgedAsked(in, r)
+		return
+	}
 	if g.on(LifeAfterTagMark) {
 		r.Doomed |= g.tagDoomed(in, r)
 		if g.dead(n, r.Doomed) {
@@ -169,7 +173,8 @@ func (g *generator) acceptTagged(n *State, i, j int) {
 			return
 		}
 	}
-	r.Tier = 1
+	r.Tier, r.Ask = 1, asked{}
+	g.keepsToken(r, r.VTok)
 	r.Token, r.Refuse, r.Seq, r.VTok, r.VSeq = 0, 0, 0, 0, 0
 	r.Tag = tagReader{Mark: r.Tag.Mark}
 	r.PC = keep
@@ -184,6 +189,15 @@ func (g *generator) refuseTagged(n *State, i, j int) {
 		return
 	}
 	r := &n.Instance[i].Readers[j]
+	switch {
+	case r.Ask.Judge == beingJudged:
+		r.Ask, r.Tag = asked{}, tagReader{}
+		r.PC = asks
+		return
+	case g.Kinds[i][j].ahead():
+		r.clear()
+		return
+	}
 	r.Refuse = r.VTok
 	r.Seq, r.VTok, r.VSeq, r.Ver, r.Doomed, r.Mark = 0, 0, 0, 0, 0, mark{}
 	r.Tag = tagReader{}
@@ -224,11 +238,16 @@ func (g *generator) labelBlocked(in *instance, r *reader) {
 // because of its tag.
 //
 //go:norace
-func (g *generator) keepAlone(n *State, r *reader) {
-	r.Mark = r.Stamp.at(r.LeaseSeq)
-	r.Mark.Detached = b2u(g.on(UnstorableIsDetached))
+func (g *generator) keepAlone(n *State, i, j int) {
+	r := &n.Instance[i].Readers[j]
+	m := r.Stamp.at(r.LeaseSeq)
+	m.Detached = b2u(g.on(UnstorableIsDetached))
+	r.Mark = g.aged(r, m)
 	g.release(n, r)
 	r.PC = keep
+	if g.Kinds[i][j].ahead() {
+		r.clear()
+	}
 }
 
 // leaderTakes reports whether the leader of a flight may take what it brought, as

@@ -95,6 +95,7 @@ func (in *instance) eachTagMark(f func(*tagMark)) {
 	f(&in.Writer.Tag)
 	for j := range in.Readers {
 		f(&in.Readers[j].Tag.Mark)
+		f(&in.Readers[j].Ask.Tag)
 	}
 }
 
@@ -131,7 +132,7 @@ func (g *generator) canonicalTags(s *State) {
 	}
 	for i := range g.Instances {
 		in := &s.Instance[i]
-		if in.Entry.Ver != 0 && !g.tagPasses(&in.Tag, &in.Entry.Tag) {
+		if in.Entry.Ver != 0 && !g.tagPasses(&in.Tag, &in.Entry.Tag) && g.on(UnchangedTagsAreVouched) {
 			in.Entry = entry{}
 		}
 	}
