@@ -36,14 +36,14 @@ func tagWideScenarios() []*Scenario {
 func longTagWideScenarios() []*Scenario {
 	return []*Scenario{
 		{
-			Name: "long tag overflow", Doc: "InvalidateTags fails twice, and the queue is full, or a Clear of another region fails; what is sent again may be given up",
-			Instances: 1, Kinds: kinds{one(Get)}, Ops: ops{{InvalidateTags, InvalidateTags}}, Bound: 1, Warm: true,
-			Budget: Budget{Timeouts: 2, Tag: TagBudget{Overflows: 1, Failing: 1}}, SlowFlights: true, Tagged: true,
+			Name: "long tag overflow", Doc: "InvalidateTags fails, and the queue is full, or a Clear of another region fails; what is sent again may be given up",
+			Instances: 1, Kinds: kinds{one(Get)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true,
+			Budget: Budget{Timeouts: 2, Tag: TagBudget{Overflows: 1, Failing: 1}}, Tagged: true,
 		},
 		{
-			Name: "long tag and clears", Doc: "an instance invalidates the tag, which may fail, and clears another region twice, of which one Clear fails; it loads, and probes",
-			Instances: 1, Kinds: kinds{one(GetOrLoad)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true,
-			Probes: probes{true}, Budget: Budget{Timeouts: 1, Tag: TagBudget{Sweeps: 1, Failing: 1}}, Tagged: true,
+			Name: "long tag and clears", Doc: "an instance invalidates the tag and clears another region twice, of which one Clear fails; it loads, and probes",
+			Instances: 1, Kinds: kinds{one(GetOrLoad)}, Ops: ops{{InvalidateTags}}, Bound: 1,
+			Probes: probes{true}, Budget: Budget{Tag: TagBudget{Sweeps: 1, Failing: 1}}, Tagged: true,
 		},
 		{
 			Name: "long tag overflow and loads", Doc: "InvalidateTags fails twice while a load is under way, and the queue is full at one of them",
