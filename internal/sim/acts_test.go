@@ -46,6 +46,10 @@ func (w *world) actMore(n *node, r *rand.Rand, key string, what float64, h how, 
 func (w *world) writeMore(n *node, r *rand.Rand, key string, both []string, which float64, others int, absent bool) {
 	t := w.plan.settings.of(key)
 	switch {
+	case t.asks != never && t.stale > 0 && others == 1 && which < 0.5:
+		w.invalidate(n, "expire", key, w.oracle.current(key)) // of what is unchanged
+	case t.asks != never && t.stale > 0 && others == 1:
+		w.write(n, "expire", key, false)
 	case t.asks != never && others > 0:
 		w.write(n, "", key, absent) // or else there is seldom anything to ask about
 	case t.mutates && which < 0.6:

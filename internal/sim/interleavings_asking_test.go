@@ -1,5 +1,7 @@
 package sim
 
+import "slices"
+
 // askingInterleavings are those of loads that ask whether what there was is
 // unchanged.
 var askingInterleavings = []interleaving{
@@ -10,6 +12,15 @@ var askingInterleavings = []interleaving{
 	{"a tag invalidated between a lease and the renewal under it", tagWhileAsked},
 	{"an instance without Redis asks about what it has", askedAlone},
 	{"a value from before a failover is not renewed", formerNotRenewed},
+	{"a load ahead of time is told that a value is unchanged", func(h *history) bool { return h.unchanged(aheadOfTime) }},
+	{"a load ahead of time is told that a value with a tag is unchanged", func(h *history) bool { return h.unchanged(aheadOfTime, hadTag) }},
+	{"a load ahead of time asks about what another instance expires or deletes meanwhile", func(h *history) bool { return h.asked(aheadOfTime, invalidatedMeanwhile) }},
+	{"a forced load is told that a value is unchanged", func(h *history) bool { return h.unchanged(wasForced) }},
+	{"a forced load is told that a value with a tag is unchanged", func(h *history) bool { return h.unchanged(wasForced, hadTag) }},
+	{"a forced load asks about what was expired", func(h *history) bool { return h.asked(wasForced, wasExpired) }},
+	{"what was expired is unchanged", func(h *history) bool { return h.unchanged(wasExpired) }},
+	{"what was expired, with a tag, is asked about", func(h *history) bool { return h.asked(wasExpired, hadTag) }},
+	{"a value is served stale after it was unchanged", staleAfterUnchanged},
 	{retries + cmdRevalidate, func(h *history) bool { return h.retried(cmdRevalidate) }},
 }
 
@@ -81,4 +92,49 @@ func formerNotRenewed(h *history) bool {
 	return h.renewals(func(c *command, _, at int) bool {
 		return c.status() == "gone" && h.any(0, at, func(_ int, e *event) bool { return e.kind == evFailover && e.text == "second" })
 	})
+}
+
+// of is something that can be said of a load that asks, and that began and ended there.
+type of func(h *history, l *load, at [2]int) bool
+
+// asked reports whether there was a load that asked, and of which all this can be said.
+func (h *history) asked(all ...of) bool {
+	for l, at := range h.loads {
+		if l.was != nil && !slices.ContainsFunc(all, func(is of) bool { return !is(h, l, at) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// unchanged is asked for a load that was told that the value is unchanged.
+func (h *history) unchanged(all ...of) bool {
+	return h.asked(append(all, func(_ *history, l *load, _ [2]int) bool { return l.unchanged })...)
+}
+
+func aheadOfTime(h *history, l *load, at [2]int) bool { return h.aheads[l.key] && h.ahead(l, at[0]) }
+func wasForced(_ *history, l *load, _ [2]int) bool    { return l.forced }
+func hadTag(_ *history, l *load, _ [2]int) bool       { return len(l.was.tags) > 0 }
+
+func invalidatedMeanwhile(h *history, l *load, at [2]int) bool {
+	return h.any(at[0], at[1], func(_ int, e *event) bool {
+		return e.kind == evExecuted && e.node != l.node && e.cmd.invalidates() && e.cmd.names(l.key)
+	})
+}
+
+func wasExpired(h *history, l *load, at [2]int) bool {
+	return h.any(l.was.begin, at[0], func(_ int, e *event) bool {
+		return e.kind == evExecuted && e.cmd.name == cmdExpire && e.cmd.names(l.key)
+	})
+}
+
+func staleAfterUnchanged(h *history) bool {
+	for c := range h.calls {
+		for l, at := range h.loads {
+			if c.stale && l.unchanged && l.key == c.key && l.was.id == c.value.id && at[1] < c.begin {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -90,16 +90,18 @@ type history struct {
 	calls     map[*call][2]int  // begin and end
 	loads     map[*load][2]int  // begin and end
 	stale     map[string]bool   // keys whose values may be served past their lives
+	aheads    map[string]bool   // keys whose values are loaded ahead of time, and whose callers do not leave a load
 }
 
 func newHistory(w *world) *history {
 	h := &history{
 		events: w.log.all(), bound: w.plan.settings.bound,
 		executed: make(map[*command]int), replied: make(map[*command]int), published: make(map[[2]uint64]int),
-		names: make(map[string][]int), calls: make(map[*call][2]int), loads: make(map[*load][2]int), stale: make(map[string]bool),
+		names: make(map[string][]int), calls: make(map[*call][2]int), loads: make(map[*load][2]int), stale: make(map[string]bool), aheads: make(map[string]bool),
 	}
 	for _, key := range w.keys {
-		h.stale[key] = w.plan.settings.of(key).stale > 0
+		t := w.plan.settings.of(key)
+		h.stale[key], h.aheads[key] = t.stale > 0, t.ahead > 0 && t.soft == 0
 	}
 	for i, e := range h.events {
 		switch e.kind {

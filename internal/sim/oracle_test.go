@@ -93,6 +93,7 @@ type load struct {
 	tags    []string      // of the value
 	called  bool          // the call has given a tag
 	asked   bool          // it is that of a Refresh
+	forced  bool          // the call has forced it
 	batch   int           // not 0: it is one of several of one call of a load function
 	over    time.Duration // when it has ended
 	stored  bool          // the server has taken it
@@ -604,7 +605,7 @@ func (o *oracle) lost(key string) {
 func (o *oracle) loadBegins(node, key string, h how, excused func() bool) *load {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	l := &load{id: len(o.loads), node: node, key: key, running: true, called: h.tagged, asked: h.asked, batch: h.number, named: h.prev != nil}
+	l := &load{id: len(o.loads), node: node, key: key, running: true, called: h.tagged, asked: h.asked, forced: h.forced, batch: h.number, named: h.prev != nil}
 	o.loads = append(o.loads, l)
 	text := " without a lease"
 	if id := (nodeKey{node, key}); len(o.grants[id]) > 0 {

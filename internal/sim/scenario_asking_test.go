@@ -143,6 +143,53 @@ var askingScenarios = []scenario{
 		},
 	},
 	{
+		name: "a load ahead of time asks while the value is deleted", shows: []string{
+			"a load ahead of time is told that a value with a tag is unchanged",
+			"a load ahead of time asks about what another instance expires or deletes meanwhile",
+		},
+		plan: having(traits{asks: weak, ttl: 4 * time.Second, keep: time.Minute, ahead: 0.3, tags: true}),
+		act: func(w *world, s *stage) {
+			for _, meanwhile := range []bool{false, true} {
+				s.ask(s.a, "r:k1", time.Millisecond)
+				wait(2 * time.Second)
+				s.ask(s.a, "r:k1", 300*time.Millisecond) // hits, and begins a load
+				wait(100 * time.Millisecond)
+				if meanwhile {
+					w.write(s.b, "delete", "r:k1", false)
+				}
+				wait(time.Second)
+				s.everywhere("r:k1")
+			}
+		},
+	},
+	{
+		name: "what was expired is asked about, and served stale", shows: []string{
+			"what was expired is unchanged", "what was expired, with a tag, is asked about",
+			"a forced load asks about what was expired", "a value is served stale after it was unchanged",
+		},
+		plan: having(traits{asks: strong, ttl: time.Minute, stale: time.Hour, tags: true}),
+		act: func(w *world, s *stage) {
+			s.ask(s.a, "r:k1", time.Millisecond)
+			expire := func() {
+				w.invalidate(s.b, "expire", "r:k1", w.oracle.current("r:k1"))
+				wait(time.Millisecond) // it is heard
+			}
+			expire()
+			s.ask(s.a, "r:k1", time.Millisecond)
+			s.wantAsked("r:k1", 1, 1)
+			expire()
+			w.get(s.b, "force", "r:k1", true, how{takes: time.Millisecond, early: true, asks: true})
+			s.wantAsked("r:k1", 2, 2)
+			expire()
+			c := w.get(s.a, "load", "r:k1", true, how{takes: time.Millisecond, early: true, fails: true, asks: true})
+			s.want(c, "what is past its life", c.stale)
+			w.write(s.b, "expire", "r:k1", false)
+			wait(10 * time.Second)
+			s.wantVersion(s.ask(s.a, "r:k1", time.Millisecond), 1)
+			s.everywhere("r:k1")
+		},
+	},
+	{
 		name: "a value from before a failover is asked about", shows: []string{"a value from before a failover is not renewed"},
 		plan: having(traits{asks: weak, ttl: time.Second, keep: time.Minute}),
 		act:  beforeFailover,

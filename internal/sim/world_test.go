@@ -179,13 +179,14 @@ func (w *world) end() {
 // how is what a load does: it takes some time, reads at its begin or at its end,
 // and may fail. With tagged the call gives a tag; batch says that it is one for
 // several keys, asked that it is one of a Refresh, asks that it may find what there
-// was unchanged.
+// was unchanged, forced that its call has forced it.
 type how struct {
 	takes         time.Duration
 	early, fails  bool
 	tagged, batch bool
 	asked         bool
 	asks          bool                  // by LoadIf
+	forced        bool                  // with ForceLoad
 	prev          *tiered.Entry[string] // what that has given the load
 	number        int                   // of the call of the load function, if for several keys
 }
@@ -270,7 +271,7 @@ func (w *world) get(n *node, op, key string, info bool, h how) *call {
 	case "bypass":
 		opts = append(opts, tiered.BypassL1())
 	case "force":
-		opts = append(opts, tiered.ForceLoad())
+		opts, h.forced = append(opts, tiered.ForceLoad()), true
 	}
 	if h.tagged {
 		opts = append(opts, tiered.WithTags(tagCall[len(tagPrefix):]))
