@@ -47,16 +47,10 @@ func longAskMoreScenarios() []*Scenario {
 			Budget: Budget{Isolates: 1},
 		},
 		{
-			Name: "ask stale and isolated", Doc: "an instance is left behind with an old primary, which has a value past its life, and asks",
-			Instances: 2, Kinds: kinds{1: one(AskStale)}, Ops: ops{{Delete}}, Bound: 1, Warm: true, Ended: true, Weak: true, Deaf: true, Stale: true,
-			Ticks: true, Probes: probes{1: true}, Runs: true,
-			Budget: Budget{Isolates: 1},
-		},
-		{
-			Name: "ask flush", Doc: "Redis loses the sequence, or everything; an instance asks, and refreshes ahead of time",
-			Instances: 2, Kinds: kinds{1: {Ask, AskAhead}}, Ops: ops{{Delete}}, Bound: 1, Warm: true, Weak: true, Copies: true,
+			Name: "ask flush", Doc: "Redis loses the sequence, or everything; an instance asks",
+			Instances: 2, Kinds: kinds{1: one(Ask)}, Ops: ops{{Delete}}, Bound: 1, Warm: true, Weak: true,
 			Ticks: true, Timely: true, Probes: probes{1: true},
-			Budget: Budget{Losses: 1, Flushes: 1, Aheads: 1},
+			Budget: Budget{Losses: 1, Flushes: 1, Lives: 1},
 		},
 		{
 			Name: "ask tag failover", Doc: "a failover of the tag's partition loses an invalidation; an instance asks",
@@ -71,10 +65,10 @@ func longAskMoreScenarios() []*Scenario {
 			Budget: Budget{Aheads: 1, Tag: TagBudget{Failovers: 1}},
 		},
 		{
-			Name: "ask tag unprobed", Doc: "a failover of the tag's partition loses an invalidation; an instance asks, but its probes of the partition do not succeed",
-			Instances: 2, Kinds: kinds{1: one(Ask)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true, Ended: true, Weak: true, Deaf: true,
+			Name: "ask tag unprobed", Doc: "a failover of the tag's partition loses an invalidation; an instance forces loads that ask, but its probes of the partition do not succeed",
+			Instances: 2, Kinds: kinds{1: one(AskForce)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true, Weak: true, Deaf: true,
 			Ticks: true, Probes: probes{1: true}, Tagged: true, Vouched: true,
-			Budget: Budget{Tag: TagBudget{Failovers: 1}},
+			Budget: Budget{Forces: 2, Tag: TagBudget{Failovers: 1}},
 		},
 	}
 }
