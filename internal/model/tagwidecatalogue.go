@@ -41,8 +41,8 @@ func longTagWideScenarios() []*Scenario {
 			Budget: Budget{Timeouts: 2, Tag: TagBudget{Overflows: 1, Failing: 1}}, Tagged: true,
 		},
 		{
-			Name: "long tag and clears", Doc: "an instance invalidates the tag and clears another region twice, of which one Clear fails; it loads, and probes",
-			Instances: 1, Kinds: kinds{one(GetOrLoad)}, Ops: ops{{InvalidateTags}}, Bound: 1,
+			Name: "long tag and clears", Doc: "an instance invalidates the tag and clears another region twice, of which one Clear fails; it reads, and probes",
+			Instances: 1, Kinds: kinds{one(Get)}, Ops: ops{{InvalidateTags}}, Bound: 1, Warm: true,
 			Probes: probes{true}, Budget: Budget{Tag: TagBudget{Sweeps: 1, Failing: 1}}, Tagged: true,
 		},
 		{
