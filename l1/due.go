@@ -22,17 +22,22 @@ const touches = 4
 func (r *Region) KeepWhileRead(d time.Duration) { r.idle = int64(d) }
 
 // firstDue is when an entry is due that is put now. One that is lapsed always is: a
-// read that began just before it was put would find it alive.
+// read that began just before it was put would find it alive. One that slides is
+// not due before now for its RefreshAt: it would count as unread since then.
 func (e *Entry) firstDue(now int64) int64 {
 	if e.Lapsed {
 		return math.MinInt64
 	}
 	due := e.Expires
-	if e.RefreshAt > 0 {
-		due = min(due, e.RefreshAt)
-	}
 	if e.slides() {
 		due = min(due, now+e.Region.idle/touches)
+	}
+	switch {
+	case e.RefreshAt <= 0:
+	case e.slides():
+		due = min(due, max(e.RefreshAt, now))
+	default:
+		due = min(due, e.RefreshAt)
 	}
 	return due
 }

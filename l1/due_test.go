@@ -58,8 +58,6 @@ func TestWhenAnEntryIsDue(t *testing.T) {
 	})
 }
 
-// An entry that nobody reads ends; one that is read and attended to lives until
-// it expires. Negative ones only expire.
 // A read that began before a lapsed copy was put, whose life is said to end at that
 // moment, does not find it alive.
 func TestALapsedCopyIsNeverAlive(t *testing.T) {
@@ -79,6 +77,28 @@ func TestALapsedCopyIsNeverAlive(t *testing.T) {
 	})
 }
 
+// One that was due before it was put, because its value is older than that, has not been
+// unread since then.
+func TestAnEntryThatIsDueWhenItIsPut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, 1<<20)
+		h.region.KeepWhileRead(time.Minute)
+		time.Sleep(2 * time.Hour) //nolint:forbidigo // moves the bubble's clock
+		e := h.entry(1, 100, "v")
+		e.Expires, e.RefreshAt = h.fences.Now()+int64(time.Hour), h.fences.Now()-int64(time.Hour)
+		h.Put(e)
+		h.Wait()
+		if got, due := h.get(); got != e || !due {
+			t.Errorf("%v, due %v, want it to be there and due", got, due)
+		}
+		if at, _ := e.Unread(); at != h.fences.Now()+int64(time.Minute) {
+			t.Errorf("it ends in %v if nobody reads it, want in %v", time.Duration(at-h.fences.Now()), time.Minute)
+		}
+	})
+}
+
+// An entry that nobody reads ends; one that is read and attended to lives until
+// it expires. Negative ones only expire.
 func TestEntriesThatNobodyReadsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, 1<<20)

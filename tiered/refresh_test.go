@@ -394,3 +394,29 @@ func TestRefreshOfASlidingValueThatIsRead(t *testing.T) {
 		})
 	}
 }
+
+// A sliding value that was to be loaded ahead of time longer ago than SlidingTTL is read
+// from Redis once, also where nobody has loaded it yet.
+func TestASlidingValueWhoseRefreshIsOverdue(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		cfg := tiered.Config[string]{Name: "items", TTL: time.Hour, SlidingTTL: 4 * time.Minute, RefreshAhead: 0.5, StaleFor: 30 * time.Minute, Jitter: -1}
+		rs := regions(t, []*tiered.Node{b.node(t), b.node(t)}, cfg)
+		f := &flaky{source: source[string]{value: "v"}}
+		f.is(t, rs[0], "v", false)
+		for range 50 { // read by Gets alone
+			pass(time.Minute)
+			if _, err := rs[0].Get(t.Context(), "k"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 5 {
+			if v, err := rs[1].Get(t.Context(), "k"); v != "v" || err != nil {
+				t.Fatal(v, err)
+			}
+			pass(near)
+		}
+		if n := rs[1].Stats().L2Hits; n != 1 {
+			t.Errorf("%d reads from Redis, want 1", n)
+		}
+	})
+}
