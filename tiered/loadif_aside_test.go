@@ -1,6 +1,8 @@
 package tiered_test
 
 import (
+	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -115,4 +117,51 @@ func TestLoadIfDoesNotGoBackFromAStaleValue(t *testing.T) {
 		pass(tiered.StaleThrottle)
 		d.is(t, rs[0], "new", tiered.SourceLoad)
 	})
+}
+
+// Nor is it asked about after a newer one that was not to be kept at all.
+func TestLoadIfDoesNotGoBackFromWhatIsNotKept(t *testing.T) {
+	for name, change := range map[string]func(cfg *tiered.Config[string], d *document){
+		"TTLFor": func(cfg *tiered.Config[string], _ *document) {
+			cfg.TTLFor = func(_, v string) time.Duration {
+				if v == "new" {
+					return -1
+				}
+				return 0
+			}
+		},
+		"a tag that is none": func(cfg *tiered.Config[string], _ *document) {
+			cfg.Tags = func(_, v string) []string {
+				if v == "new" {
+					return []string{""}
+				}
+				return nil
+			}
+		},
+	} {
+		for _, alone := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " alone=", alone), func(t *testing.T) {
+				inBubble(t, func(t *testing.T, b *bubble) {
+					cfg := pages()
+					d := &document{value: "old", validate: func(string) tiered.Validator { return "weak" }}
+					change(&cfg, d)
+					n := local(t)
+					if !alone {
+						n = b.node(t)
+						cfg.Mode = tiered.L1Only
+					}
+					r := region(t, n, cfg)
+					d.is(t, r, "old", tiered.SourceLoad)
+					pass(whole + near)
+					d.value = "new"
+					if got, err := r.GetOrLoad(t.Context(), "k", func(context.Context, string) (string, error) { return "new", nil }); got != "new" || err != nil {
+						t.Fatal(got, err)
+					}
+					d.was(t, 1, "")
+					d.is(t, r, "new", tiered.SourceLoad)
+					d.was(t, 1, "")
+				})
+			})
+		}
+	}
 }

@@ -262,9 +262,9 @@ func (r *region) outlived(k keyspace.Key, mark *fence.Mark) bool {
 // may not be cached, or something newer won. The older value may still be in
 // Redis, or in L1, past its life. It was not invalidated, but must not be served
 // on this instance any more after this one was: nothing that was made before now
-// is.
+// is. And nobody is asked about a copy that L1 goes on holding, see [region.outlived].
 func (f *flight) supersede(out *outcome) {
-	if f.stale.period <= 0 || out.source != SourceLoad || failed(out.err) || f.replacesAhead() {
+	if out.source != SourceLoad || failed(out.err) || f.replacesAhead() {
 		return
 	}
 	if out.mark.Generation != 0 && !out.mark.Detached() {
@@ -274,7 +274,13 @@ func (f *flight) supersede(out *outcome) {
 		// On a node that is alone an Expire may have been counted during the load, and
 		// have put back the older one, which is as of that and stays.
 	}
-	f.stale.raise(f.key.Hash, f.node.fences.Now())
+	now := f.node.fences.Now()
+	if out.was == nil && !out.mark.Detached() { // a detached copy is in the older one's place, if there is one
+		f.unasked.raise(f.key.Hash, now)
+	}
+	if f.stale.period > 0 {
+		f.stale.raise(f.key.Hash, now)
+	}
 }
 
 // loadEnded takes note of how a load ended.
