@@ -80,18 +80,19 @@ func (r *region) mutate(ctx context.Context, keys []keyspace.Key, write func(con
 	token := l2.NewToken()
 	// The clock before the tombstones: so they end later than is thought here.
 	deadline := time.Now().Add(r.writeTimeout)
+	returned := false
+	defer func() {
+		if !returned { // it panicked, or called runtime.Goexit, or the observer did: that goes on
+			_ = r.unblock(ctx, keys, token)
+		}
+	}()
 	if err := r.block(ctx, keys, token); err != nil {
+		returned = true
 		return err
 	}
 	writing, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	defer context.AfterFunc(n.ctx, cancel)() // Close does not wait for writes
-	returned := false
-	defer func() {
-		if !returned { // it panicked, or called runtime.Goexit: that goes on
-			_ = r.unblock(ctx, keys, token)
-		}
-	}()
 	err = write(writing)
 	returned = true
 	invalidated := r.unblock(ctx, keys, token)

@@ -476,3 +476,19 @@ func TestObserverThatLeavesWithALease(t *testing.T) {
 		})
 	}
 }
+
+// Keys do not stay blocked for a write that nobody carries out.
+func TestObserverThatLeavesAMutate(t *testing.T) {
+	b := redistest.Mini(t)
+	told := make(chan struct{}, 10)
+	n := instances(t, b, 1, func(o *tiered.Options) { o.Observer = leaving{tiered.OpL2Invalidate, told} })[0]
+	r := region(t, n, tiered.Config[string]{Name: "items"})
+	within(t, "Mutate", func() {
+		err := r.Mutate(t.Context(), []string{"a"}, func(context.Context) error { t.Error("it is written"); return nil })
+		t.Errorf("it returned %v", err)
+	})
+	<-told
+	if keys := valueKeys(t, b.Client(t)); len(keys) != 0 {
+		t.Errorf("still in Redis: %q", keys)
+	}
+}
