@@ -268,7 +268,7 @@ func (f *flight) supersede(out *outcome) {
 		return
 	}
 	if out.mark.Generation != 0 && !out.mark.Detached() {
-		if _, ok := f.node.fences.Valid(&out.mark); ok || f.usesL2() {
+		if _, ok := f.node.fences.Valid(&out.mark); ok || f.node.l2 != nil {
 			return // it has taken the place of the older one, or raised the fence
 		}
 		// On a node that is alone an Expire may have been counted during the load, and

@@ -505,3 +505,25 @@ func TestWhatLivesInRedisIsNotStale(t *testing.T) {
 		}
 	})
 }
+
+// A load that took longer than the bound while Redis was away is no reason not to serve
+// what it has brought, when the life of that is over.
+func TestStaleAfterALongLoadWithoutRedis(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		r := region(t, b.node(t), tiered.Config[string]{
+			Name: "items", Mode: tiered.L1Only, TTL: time.Hour, StaleFor: time.Hour, LoadTimeout: time.Hour, Jitter: -1,
+		})
+		f := &flaky{source: source[string]{value: "v"}}
+		b.redis.SetError(outOfReach)
+		f.slow.Store(int64(10 * time.Minute))
+		f.is(t, r, "v", false)
+		f.slow.Store(0)
+		b.redis.SetError("")
+		pass(2 * time.Minute)
+		f.is(t, r, "v", false)
+		f.reads(t, 1)
+		pass(time.Hour)
+		f.down.Store(true)
+		f.is(t, r, "v", true)
+	})
+}
