@@ -48,7 +48,9 @@ func TestWhatIsStoredWithANewTagIsFoundByALateInstance(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := redistest.Real(t)
-			n := instances(t, b, 1)[0]
+			// An instance that is not probed for longer than the bound does not know of its tags.
+			unhurriedly := func(o *tiered.Options) { o.MaxStaleness = unhurried.MaxStaleness }
+			n := instances(t, b, 1, unhurriedly)[0]
 			r := region(t, n, tiered.Config[string]{Name: "products"})
 			var messages uint64
 			heard := func(more int) {
@@ -80,7 +82,7 @@ func TestWhatIsStoredWithANewTagIsFoundByALateInstance(t *testing.T) {
 				}
 				heard(c.each)
 			}
-			late := region(t, instances(t, b, 1)[0], tiered.Config[string]{Name: "products"})
+			late := region(t, instances(t, b, 1, unhurriedly)[0], tiered.Config[string]{Name: "products"})
 			found, err := late.GetMany(t.Context(), keys)
 			if err != nil {
 				t.Fatal(err)
