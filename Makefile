@@ -34,7 +34,7 @@ test: ## Test everything: installs redis-server if it may, then vet and go test 
 race: ## Test the root module, or PKG, under the race detector, COUNT times, with the servers that are there
 	go test -race -count=$(COUNT) -timeout 8m $(PKG)
 
-model: ## Explore the long scenarios of the protocol's model: states, depth and time of each (some minutes)
+model: ## Explore the long scenarios of the protocol's model: states, depth and time of each (a quarter of an hour)
 	go run ./internal/model/check
 
 sim: ## Simulate SEEDS (1000) fleets under faults, from seed FIRST (1) on, and check every read against the guarantees
