@@ -30,7 +30,8 @@ type Info struct {
 	// not at all.
 	StaleRemaining time.Duration
 	// Age is for how long the value has been cached, in all tiers and instances; 0
-	// if it was loaded by this call.
+	// if it was loaded by this call. Where L1 is the only tier, life and age count
+	// from when the load began.
 	Age time.Duration
 	// Validator is what the load returned with the value, see [Region.LoadIf]; empty
 	// if it had none, or if the value is a copy, in L1, of one from before a failover.
