@@ -60,10 +60,15 @@ func (a *refreshing) endOf(e *l1.Entry) int64 {
 	return max(e.Expires, made+int64(life))
 }
 
-// refreshAt is from when on hits of a copy are due for a refresh; 0: never.
-func (r *region) refreshAt(p *copyOf) int64 {
-	if p.negative {
+// refreshAt is from when on hits of a copy that expires in L1 are due for a refresh; 0:
+// never. Where L1 is the only tier, that is the value's end: with the share of a life
+// that L1TTL cuts off, no hit would ever be due.
+func (r *region) refreshAt(p *copyOf, expires int64) int64 {
+	switch {
+	case p.negative:
 		return 0
+	case !r.usesL2():
+		return r.refreshing.from(expires, time.Duration(expires-p.since))
 	}
 	return r.refreshing.from(p.since+int64(min(p.life, maxLife)), min(max(p.whole, p.life), maxLife))
 }

@@ -364,6 +364,47 @@ func TestRefreshThrottleWithL1TTL(t *testing.T) {
 	})
 }
 
+// Where L1 is the only tier, L1TTL ends the value's life, and the share is of that. It
+// counts from when the load began, as the life does.
+func TestRefreshAheadWhereL1TTLEndsTheLife(t *testing.T) {
+	for name, node := range map[string]func(*testing.T, *bubble) *tiered.Node{
+		"shared": func(t *testing.T, b *bubble) *tiered.Node { return b.node(t) },
+		"local":  func(t *testing.T, _ *bubble) *tiered.Node { return local(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bubble) {
+				r := region(t, node(t, b), tiered.Config[string]{
+					Name: "items", Mode: tiered.L1Only, TTL: time.Hour, L1TTL: 10 * time.Minute, RefreshAhead: 0.8, LoadTimeout: time.Hour, Jitter: -1,
+				})
+				f := &flaky{source: source[string]{value: "1"}}
+				f.slow.Store(int64(2 * time.Minute))
+				f.is(t, r, "1", false)
+				f.reads(t, 1)
+				f.slow.Store(0)
+				f.value = "2"
+				pass(6*time.Minute - near)
+				f.is(t, r, "1", false)
+				synctest.Wait()
+				f.reads(t, 0)
+				pass(2 * near)
+				f.is(t, r, "1", false)
+				synctest.Wait()
+				f.reads(t, 1)
+				f.is(t, r, "2", false)
+				pass(8 * time.Minute)
+				f.down.Store(true) // from now on: the pause is of what is left, two minutes
+				for range 120 {
+					f.is(t, r, "2", false)
+					pass(time.Second - near)
+				}
+				if n := f.calls.Swap(0); n < 20 || n > 40 {
+					t.Errorf("%d loads in two minutes, want one in %v", n, tiered.RefreshThrottle)
+				}
+			})
+		})
+	}
+}
+
 // A Get keeps a sliding value, and leaves the load ahead of time to a call that has
 // something to load with.
 func TestRefreshOfASlidingValueThatIsRead(t *testing.T) {

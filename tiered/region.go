@@ -155,7 +155,7 @@ func (r *region) put(k keyspace.Key, p copyOf) int64 {
 		Mark:       p.mark,
 		Expires:    expires,
 		StaleUntil: r.staleUntil(&p, expires),
-		RefreshAt:  r.refreshAt(&p),
+		RefreshAt:  r.refreshAt(&p, expires),
 		Cost:       size,
 		Token:      p.token,
 		Validator:  string(p.validator),
