@@ -2,7 +2,6 @@ package tiered
 
 import (
 	"context"
-	"sync"
 
 	"github.com/doppio-cache/doppio/internal/keyspace"
 	"github.com/doppio-cache/doppio/l2"
@@ -14,11 +13,11 @@ func (c *convoy) loadAll(ctx context.Context, riders []*rider) {
 		return
 	}
 	since := c.node.fences.Now()
-	landings := make([]func() bool, len(riders))
+	landings := make([]func(brought bool) (first bool), len(riders))
 	for i, r := range riders {
 		if r.next.do == loadBeside {
-			landings[i] = sync.OnceValue(r.landings.takeOff(r.key.Hash))
-			defer landings[i]() // also if a function of the caller's exits
+			landings[i] = r.landings.takeOff(r.key.Hash)
+			defer landings[i](true) // also if a function of the caller's exits
 		}
 	}
 	ls := c.loadFor(ctx, riders)
@@ -33,7 +32,7 @@ func (c *convoy) loadAll(ctx context.Context, riders []*rider) {
 		r.try(func() {
 			s := r.next
 			if s.do == loadBeside {
-				out := r.keepBeside(ls[i], s.mark, since, landings[i]())
+				out := r.keepBeside(ls[i], s.mark, since, landings[i](!ls[i].failed()))
 				kept = kept || out.expires != 0
 				r.next = step{out: out}
 				return

@@ -16,7 +16,9 @@ import "sync"
 // tell either.
 //
 // So only the first one to end, of loads that were under way together, keeps its
-// value. The others void what is there, and their own callers load again.
+// value. The others void what is there, and their own callers load again. (One that
+// has failed has brought nothing that was shown to anybody: it does not count, and
+// voids nothing.)
 type landings struct {
 	mu    sync.Mutex
 	loads map[uint64]*underWay // by hash of the key
@@ -25,14 +27,14 @@ type landings struct {
 // underWay are the loads of a key that are.
 type underWay struct {
 	loads int
-	ended int // since there was none under way
+	ended int // with a value, or an absence, since there was none under way
 }
 
-// takeOff begins a load. The func that it returns ends it, and reports whether no
-// other has ended since.
-func (l *landings) takeOff(hash uint64) (land func() (first bool)) {
+// takeOff begins a load. The func that it returns ends it, the first time that it is
+// called, and reports whether no other that has brought something has ended since.
+func (l *landings) takeOff(hash uint64) (land func(brought bool) (first bool)) {
 	if l == nil {
-		return func() bool { return true }
+		return func(bool) bool { return true }
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,11 +45,17 @@ func (l *landings) takeOff(hash uint64) (land func() (first bool)) {
 	}
 	w.loads++
 	before := w.ended
-	return func() bool {
+	var first, over bool
+	return func(brought bool) bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		first := w.ended == before
-		w.ended++
+		if over {
+			return first
+		}
+		first, over = w.ended == before, true
+		if brought {
+			w.ended++
+		}
 		if w.loads--; w.loads == 0 {
 			delete(l.loads, hash)
 		}

@@ -30,6 +30,9 @@ type loaded struct {
 	was       *prior // what lives on, because it is what the origin still has; nil: the value is new
 }
 
+// failed reports whether the load has brought neither a value nor an absence.
+func (l *loaded) failed() bool { return l.err != nil && !l.absent }
+
 // copyOf is what L1 is to keep of what was loaded.
 func (f *flight) copyOf(l *loaded, mark fence.Mark, since int64) copyOf {
 	return copyOf{
@@ -97,7 +100,9 @@ func (f *flight) encodes(do action) bool {
 func (f *flight) keepBeside(l loaded, mark fence.Mark, since int64, first bool) *outcome {
 	out := f.brought(l)
 	if !first {
-		f.node.fences.Void(f.key.Hash)
+		if !l.failed() {
+			f.node.fences.Void(f.key.Hash)
+		}
 		return out
 	}
 	if l.life <= 0 || l.unstored != nil || l.encoded < 0 && !f.values.sized && !l.absent {
@@ -118,8 +123,9 @@ func (f *flight) keepBeside(l loaded, mark fence.Mark, since int64, first bool) 
 // landingLoad is callLoad for a load without a lease; see [landings].
 func (f *flight) landingLoad(ctx context.Context) (l loaded, first bool) {
 	land := f.landings.takeOff(f.key.Hash)
-	defer func() { first = land() }() // also if a function of the caller's panics
-	return f.callLoad(ctx, loadBeside), false
+	defer func() { first = land(!l.failed()) }() // also if a function of the caller's panics: as if it had brought something
+	l = f.callLoad(ctx, loadBeside)
+	return l, false
 }
 
 // loadHolding loads under a lease and stores the value in both tiers. Whatever
@@ -169,7 +175,7 @@ func (f *flight) callLoad(ctx context.Context, do action) (l loaded) {
 	}
 	ctx, watched := f.begins(ctx, op)
 	defer func() {
-		if l.err != nil && !l.absent {
+		if l.failed() {
 			f.counters.loadErrors.Add(1)
 		}
 		f.loadEnded(&l)
@@ -200,7 +206,7 @@ func (f *flight) callLoad(ctx context.Context, do action) (l loaded) {
 			l = loaded{err: ctx.Err()}
 		}
 	}
-	if l.err != nil && !l.absent && ctx.Err() != nil {
+	if l.failed() && ctx.Err() != nil {
 		// Also if the load was the first to say so: it is chance who is.
 		l.err = f.ended(ctx, l.err)
 	}
