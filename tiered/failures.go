@@ -59,7 +59,7 @@ func (f *flight) standing() error {
 func (f *flight) concluded(l *loaded) {
 	switch {
 	case f.failures.ttl == nil:
-	case l.err == nil || l.absent:
+	case !l.failed():
 		f.failures.forget(f.key.Name)
 	case errors.Is(l.err, context.Canceled): // says nothing of the origin
 	case f.node.fences.Passes(&f.stamp): // otherwise an invalidation has let the key be loaded again

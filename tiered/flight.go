@@ -53,6 +53,11 @@ func (k flightKind) loads() bool { return k != flightRead && k != flightBypassRe
 // forces reports whether a flight of this kind loads whatever the tiers have.
 func (k flightKind) forces() bool { return k == flightForce || k == flightBypassForce }
 
+// bypasses reports whether a flight of this kind makes no use of what L1 has.
+func (k flightKind) bypasses() bool {
+	return k == flightBypassRead || k == flightBypassLoad || k == flightBypassForce
+}
+
 // maxReloads is how often a caller discards what a flight brought because an
 // invalidation came in meanwhile. After that it takes a value whose load began
 // after the call: that is as fresh as the caller can ask for, and a key that is

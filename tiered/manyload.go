@@ -82,7 +82,7 @@ func (c *convoy) loadFor(ctx context.Context, riders []*rider) []loaded {
 	ended := ctx.Err() != nil
 	for i := range ls {
 		l := &ls[i]
-		if l.err == nil || l.absent {
+		if !l.failed() {
 			continue
 		}
 		if ended {

@@ -133,7 +133,7 @@ func (f *flight) priorIn(ctx context.Context) *prior {
 //
 // Nor is anybody asked about a copy that was outlived, see [region.outlived].
 func (f *flight) priorHere() *prior {
-	if !f.call.asks || !f.usesL1() || f.kind == flightBypassLoad || f.kind == flightBypassForce {
+	if !f.call.asks || !f.usesL1() || f.kind.bypasses() {
 		return nil
 	}
 	e, _ := f.node.l1.Find(f.l1, f.key.Hash, f.key.Name)

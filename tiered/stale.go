@@ -152,14 +152,14 @@ func (r *region) serveStale(k keyspace.Key, kind flightKind, held *staleCopy) (o
 		return out, false
 	}
 	var e *l1.Entry
-	if r.usesL1() && kind != flightBypassLoad {
+	if r.usesL1() && !kind.bypasses() {
 		var now int64
 		e, now = n.l1.Find(r.l1, k.Hash, k.Name)
 		switch {
 		case e == nil:
 		case e.Alive(now):
 			return *fromL1(e), true // it has come meanwhile
-		case e.Negative || now >= r.staleEnd(e) || e.Mark.T0 < r.stale.of(k.Hash):
+		case !r.mayServeStale(e, now):
 			e = nil
 		}
 	}
@@ -288,7 +288,7 @@ func (f *flight) loadEnded(l *loaded) {
 	if f.ahead {
 		f.counters.refreshes.Add(1)
 	}
-	failed := l.err != nil && !l.absent
+	failed := l.failed()
 	if f.refreshing.share > 0 && !failed {
 		f.refreshing.throttle.release(f.key.Hash)
 	}

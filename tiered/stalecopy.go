@@ -23,18 +23,24 @@ type staleCopy struct {
 
 // hasStale reports whether L1 has a copy that could be served past its life.
 func (r *region) hasStale(k keyspace.Key, kind flightKind) bool {
-	if !r.usesL1() || kind == flightBypassLoad {
+	if !r.usesL1() || kind.bypasses() {
 		return false
 	}
 	e, now := r.node.l1.Find(r.l1, k.Hash, k.Name)
-	return e != nil && !e.Negative && now < r.staleEnd(e) && e.Mark.T0 >= r.stale.of(k.Hash)
+	return e != nil && r.mayServeStale(e, now)
+}
+
+// mayServeStale reports whether a copy in L1 that was found valid could be served past
+// its life.
+func (r *region) mayServeStale(e *l1.Entry, now int64) bool {
+	return !e.Negative && now < r.staleEnd(e) && e.Mark.T0 >= r.stale.of(e.Mark.Hash)
 }
 
 // mayLive reports whether Redis may have the value of a copy in L1 with some of its life
 // left: Config.L1TTL has ended that of the copy alone. Then Redis is asked, also while
 // the key is not to be loaded, because a load ahead of time or a forced one has failed.
 func (r *region) mayLive(k keyspace.Key, kind flightKind) bool {
-	if !r.usesL2() || !r.usesL1() || kind == flightBypassLoad {
+	if !r.usesL2() || !r.usesL1() || kind.bypasses() {
 		return false
 	}
 	e, now := r.node.l1.Find(r.l1, k.Hash, k.Name)
